@@ -1,0 +1,45 @@
+package registry
+
+import (
+	"maestro/problem"
+	"maestro/tenancy"
+)
+
+// ImpactSource says where a usage's impact score comes from.
+type ImpactSource string
+
+// The sources of an impact score.
+const (
+	Reported ImpactSource = "reported" // somebody said so
+	Derived  ImpactSource = "derived"  // the project's success score, taken when it completed
+)
+
+// UsageFields are what a caller says when it uses an artifact.
+type UsageFields struct {
+	ProjectID   tenancy.ID     `json:"project_id" doc:"The project that uses the artifact"`
+	ImpactScore *float64       `json:"impact_score,omitempty" minimum:"0" maximum:"100" doc:"How much it helped; the project's success score, when it completes, unless given"`
+	Context     tenancy.Object `json:"context,omitempty" doc:"Free JSON object of at most 16 KiB"`
+}
+
+// Usage is one use of an artifact in a project: one play of a song.
+type Usage struct {
+	ID           tenancy.ID     `json:"id"`
+	TenantID     tenancy.ID     `json:"tenant_id"`
+	ArtifactID   tenancy.ID     `json:"artifact_id"`
+	ProjectID    tenancy.ID     `json:"project_id"`
+	UsedAt       tenancy.Time   `json:"used_at"`
+	ImpactScore  *float64       `json:"impact_score"`
+	ImpactSource *ImpactSource  `json:"impact_source" enum:"reported,derived"`
+	Context      tenancy.Object `json:"context"`
+	CreatedBy    *tenancy.ID    `json:"created_by"`
+}
+
+// Validate names every value that is not allowed.
+func (f *UsageFields) Validate() error {
+	var c problem.Checks
+	c.Require(!f.ProjectID.IsZero(), "body.project_id", "is required")
+	if f.ImpactScore != nil {
+		c.Require(*f.ImpactScore >= 0 && *f.ImpactScore <= 100, "body.impact_score", "must be between 0 and 100")
+	}
+	return c.Err()
+}

@@ -1,0 +1,9 @@
+// Package tenancy owns what separates one customer from another: ids, the
+// Tenant with its limits, and Scope, the only proof that a caller may act in a
+// tenant.
+//
+// Invariants: an id is a UUID and is never used twice; a Scope names exactly one
+// tenant and one actor and cannot be changed after it was issued; nothing here
+// does I/O. Only authentication, and the maintenance that an operator starts,
+// may issue a Scope (a test in the cli package holds the list of callers).
+package tenancy

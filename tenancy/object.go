@@ -1,0 +1,41 @@
+package tenancy
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+)
+
+// MaxObjectBytes is the size limit of a free JSON object (metadata, context).
+const MaxObjectBytes = 16 << 10
+
+// Object is a free JSON object, compact, at most MaxObjectBytes. Nil means {}.
+type Object []byte
+
+// MarshalJSON implements json.Marshaler.
+func (o Object) MarshalJSON() ([]byte, error) {
+	if len(o) == 0 {
+		return []byte("{}"), nil
+	}
+	return o, nil
+}
+
+// UnmarshalJSON replaces the object whole; null empties it.
+func (o *Object) UnmarshalJSON(data []byte) error {
+	if string(data) == "null" {
+		*o = nil
+		return nil
+	}
+	if len(data) == 0 || data[0] != '{' {
+		return fmt.Errorf("not a JSON object")
+	}
+	var b bytes.Buffer
+	if err := json.Compact(&b, data); err != nil {
+		return err
+	}
+	if b.Len() > MaxObjectBytes {
+		return fmt.Errorf("larger than %d bytes", MaxObjectBytes)
+	}
+	*o = b.Bytes()
+	return nil
+}

@@ -1,0 +1,161 @@
+package tracking
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"regexp"
+
+	"maestro/problem"
+	"maestro/tenancy"
+)
+
+// Status says where a project stands.
+type Status string
+
+// The statuses of a project. Only completed projects are finished: they count
+// in percentiles, uplift and predictions.
+const (
+	Planned   Status = "planned"
+	Active    Status = "active"
+	Completed Status = "completed"
+	Abandoned Status = "abandoned"
+)
+
+// Statuses lists every status in the order of a project's life.
+var Statuses = [...]Status{Planned, Active, Completed, Abandoned}
+
+// Bounds of a project's fields.
+const (
+	MaxDescriptionRunes = 10_000
+	MaxAttributes       = 64
+	MaxAttributeRunes   = 255
+	MaxTeamSize         = 100_000
+)
+
+// ProjectFields are what a caller sets of a project.
+type ProjectFields struct {
+	Name             string         `json:"name" minLength:"1" maxLength:"255" doc:"Unique in the tenant"`
+	Description      string         `json:"description,omitempty" maxLength:"10000"`
+	ProblemClass     *string        `json:"problem_class,omitempty" maxLength:"50" pattern:"^[a-z][a-z0-9_-]*$" doc:"Lower-case word, such as classification, regression, nlp, forecasting, recommendation, vision or clustering"`
+	Status           Status         `json:"status,omitempty" enum:"planned,active,completed,abandoned" default:"planned"`
+	ComplexityScore  *float64       `json:"complexity_score,omitempty" minimum:"1" maximum:"100"`
+	TeamSize         *int64         `json:"team_size,omitempty" minimum:"1" maximum:"100000"`
+	StartDate        *tenancy.Time  `json:"start_date,omitempty" doc:"RFC 3339, or a date, which means midnight UTC"`
+	CompletionDate   *tenancy.Time  `json:"completion_date,omitempty" doc:"RFC 3339, or a date, which means midnight UTC; not before start_date"`
+	ModelPerformance *float64       `json:"model_performance,omitempty" minimum:"0" maximum:"1" doc:"The model's own measure of quality, 0 to 1"`
+	ComputeCost      *float64       `json:"compute_cost,omitempty" minimum:"0" doc:"What the project cost, in the tenant's unit"`
+	BusinessImpact   *float64       `json:"business_impact,omitempty" doc:"What the project brought, in the tenant's unit"`
+	Attributes       Attributes     `json:"attributes,omitempty" doc:"Extra inputs of the predictor: at most 64 names with a number, string or bool each"`
+	Metadata         tenancy.Object `json:"metadata,omitempty" doc:"Free JSON object of at most 16 KiB"`
+}
+
+// Project is the record of one ML project.
+type Project struct {
+	ID       tenancy.ID `json:"id"`
+	TenantID tenancy.ID `json:"tenant_id"`
+	ProjectFields
+	SuccessScore *float64     `json:"success_score" doc:"0 to 100, derived from the outcome; null until there is something to derive it from"`
+	CreatedBy    *tenancy.ID  `json:"created_by" doc:"The user who recorded it; null once that user is gone"`
+	CreatedAt    tenancy.Time `json:"created_at"`
+	UpdatedAt    tenancy.Time `json:"updated_at"`
+	Version      int64        `json:"version" doc:"Counts the changes; the ETag is made of it"`
+}
+
+// Attributes maps names to numbers, strings or bools.
+type Attributes map[string]any
+
+// UnmarshalJSON replaces the map whole; null empties it.
+func (a *Attributes) UnmarshalJSON(data []byte) error {
+	var m map[string]any
+	if err := json.Unmarshal(data, &m); err != nil {
+		return err
+	}
+	for name, value := range m {
+		switch value.(type) {
+		case float64, string, bool:
+		default:
+			return fmt.Errorf("attribute %q must be a number, a string or a bool", name)
+		}
+	}
+	*a = m
+	return nil
+}
+
+var wordPattern = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,49}$`)
+
+// Validate names every value that is not allowed.
+func (f *ProjectFields) Validate() error {
+	var c problem.Checks
+	tenancy.CheckName(&c, "body.name", f.Name)
+	tenancy.CheckText(&c, "body.description", f.Description, 0, MaxDescriptionRunes)
+	if f.ProblemClass != nil {
+		c.Require(wordPattern.MatchString(*f.ProblemClass), "body.problem_class", "must be a lower-case word of at most 50 characters")
+	}
+	c.Require(f.Status.known(), "body.status", "must be planned, active, completed or abandoned")
+	checkRange(&c, "body.complexity_score", f.ComplexityScore, 1, 100)
+	if f.TeamSize != nil {
+		c.Require(*f.TeamSize >= 1 && *f.TeamSize <= MaxTeamSize, "body.team_size", "must be between 1 and %d", MaxTeamSize)
+	}
+	checkTime(&c, "body.start_date", f.StartDate)
+	checkTime(&c, "body.completion_date", f.CompletionDate)
+	if f.StartDate != nil && f.CompletionDate != nil {
+		c.Require(*f.CompletionDate >= *f.StartDate, "body.completion_date", "must not be before start_date")
+	}
+	checkRange(&c, "body.model_performance", f.ModelPerformance, 0, 1)
+	checkRange(&c, "body.compute_cost", f.ComputeCost, 0, math.MaxFloat64)
+	checkRange(&c, "body.business_impact", f.BusinessImpact, -math.MaxFloat64, math.MaxFloat64)
+	f.Attributes.check(&c)
+	return c.Err()
+}
+
+func (a Attributes) check(c *problem.Checks) {
+	c.Require(len(a) <= MaxAttributes, "body.attributes", "must have at most %d names", MaxAttributes)
+	for name, value := range a {
+		location := "body.attributes"
+		if len(name) <= MaxAttributeRunes {
+			location += "." + name
+		}
+		tenancy.CheckText(c, location, name, 1, MaxAttributeRunes)
+		switch v := value.(type) {
+		case string:
+			tenancy.CheckText(c, location, v, 0, MaxAttributeRunes)
+		case float64:
+			c.Require(!math.IsNaN(v) && !math.IsInf(v, 0), location, "must be a finite number")
+		case bool:
+		default:
+			c.Require(false, location, "must be a number, a string or a bool")
+		}
+	}
+}
+
+func (s Status) known() bool {
+	for _, known := range Statuses {
+		if s == known {
+			return true
+		}
+	}
+	return false
+}
+
+func checkRange(c *problem.Checks, location string, value *float64, low, high float64) {
+	if value == nil {
+		return
+	}
+	// A comparison with NaN is false, so NaN is refused as well.
+	ok := *value >= low && *value <= high
+	switch {
+	case high == math.MaxFloat64 && low == 0:
+		c.Require(ok, location, "must be a finite number, not negative")
+	case high == math.MaxFloat64:
+		c.Require(ok, location, "must be a finite number")
+	default:
+		c.Require(ok, location, "must be between %g and %g", low, high)
+	}
+}
+
+func checkTime(c *problem.Checks, location string, t *tenancy.Time) {
+	if t != nil {
+		c.Require(*t >= tenancy.MinTime && *t < tenancy.EndTime, location, "must lie in the years 1970 to 2199")
+	}
+}
