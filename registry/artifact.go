@@ -47,7 +47,7 @@ type Artifact struct {
 	CreatedBy      *tenancy.ID  `json:"created_by" doc:"The user who recorded it; null once that user is gone"`
 	CreatedAt      tenancy.Time `json:"created_at"`
 	UpdatedAt      tenancy.Time `json:"updated_at"`
-	RowVersion     int64        `json:"row_version" doc:"Counts the changes; the ETag is made of it"`
+	Revision       int64        `json:"-"` // counts the changes; the ETag is made of it
 }
 
 var hashPattern = regexp.MustCompile(`^[0-9a-f]{64}$`)

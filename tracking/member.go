@@ -32,7 +32,7 @@ type Member struct {
 	MemberFields
 	CreatedAt tenancy.Time `json:"created_at"`
 	UpdatedAt tenancy.Time `json:"updated_at"`
-	Version   int64        `json:"version" doc:"Counts the changes; the ETag is made of it"`
+	Revision  int64        `json:"-"` // counts the changes; the ETag is made of it
 }
 
 // Validate names every value that is not allowed.
