@@ -63,7 +63,7 @@ type Tenant struct {
 	Use       Use   `json:"use" doc:"What the tenant holds now"`
 	CreatedAt Time  `json:"created_at"`
 	UpdatedAt Time  `json:"updated_at"`
-	Version   int64 `json:"version" doc:"Counts the changes; the ETag is made of it"`
+	Revision  int64 `json:"-"` // counts the changes; the ETag is made of it
 }
 
 // NewTenantFields returns fields with every default set.

@@ -1,0 +1,132 @@
+-- What the core grew into: attributes, provenance and change counters, content
+-- held here, metrics as series, names that are unique in their tenant.
+
+-- +goose Up
+CREATE TABLE settings (
+    name  TEXT NOT NULL PRIMARY KEY,
+    value BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- created_by and the like record who did it. They are not references: they
+-- outlive the user.
+ALTER TABLE projects ADD COLUMN attributes TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE projects ADD COLUMN created_by BLOB;
+ALTER TABLE projects ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
+
+-- The older system did not keep names apart. The oldest keeps its name.
+UPDATE projects SET name = substr(name, 1, 200) || ' (' || lower(hex(id)) || ')'
+WHERE EXISTS (SELECT 1 FROM projects o WHERE o.tenant_id = projects.tenant_id AND o.name = projects.name
+              AND (o.created_at, o.id) < (projects.created_at, projects.id));
+CREATE UNIQUE INDEX projects_name ON projects (tenant_id, name);
+CREATE INDEX projects_updated ON projects (tenant_id, updated_at, id);
+CREATE INDEX projects_status ON projects (tenant_id, status, created_at, id);
+CREATE INDEX projects_class ON projects (tenant_id, problem_class, created_at, id);
+CREATE INDEX projects_success ON projects (tenant_id, coalesce(success_score, -1), id);
+-- The finished projects' distributions, which the success score ranks within.
+CREATE INDEX projects_finished_impact ON projects (tenant_id, business_impact)
+    WHERE status = 'completed' AND business_impact IS NOT NULL;
+CREATE INDEX projects_finished_cost ON projects (tenant_id, compute_cost)
+    WHERE status = 'completed' AND compute_cost IS NOT NULL;
+CREATE INDEX projects_finished_time ON projects (tenant_id, completion_date - start_date)
+    WHERE status = 'completed' AND completion_date IS NOT NULL AND start_date IS NOT NULL;
+
+ALTER TABLE artifacts ADD COLUMN media_type TEXT NOT NULL DEFAULT '';
+ALTER TABLE artifacts ADD COLUMN is_active INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE artifacts ADD COLUMN created_by BLOB;
+ALTER TABLE artifacts ADD COLUMN revision INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE artifacts ADD COLUMN impact_sum REAL NOT NULL DEFAULT 0;
+ALTER TABLE artifacts ADD COLUMN impact_count INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE artifacts ADD COLUMN has_content INTEGER NOT NULL DEFAULT 0; -- 1: content_hash is held here
+ALTER TABLE artifacts ADD COLUMN search_id INTEGER;                      -- its row in artifact_search
+UPDATE artifacts SET version = version || ' (' || lower(hex(id)) || ')'
+WHERE EXISTS (SELECT 1 FROM artifacts o WHERE o.tenant_id = artifacts.tenant_id AND o.name = artifacts.name
+              AND o.version = artifacts.version AND (o.created_at, o.id) < (artifacts.created_at, artifacts.id));
+CREATE UNIQUE INDEX artifacts_name ON artifacts (tenant_id, name, version);
+CREATE INDEX artifacts_updated ON artifacts (tenant_id, updated_at, id);
+CREATE INDEX artifacts_type ON artifacts (tenant_id, type, created_at, id);
+CREATE INDEX artifacts_search_id ON artifacts (tenant_id, search_id);
+CREATE INDEX artifacts_content ON artifacts (tenant_id, content_hash) WHERE has_content = 1;
+CREATE INDEX artifacts_scored ON artifacts (tenant_id, impact_count, impact_sum, id) WHERE impact_count > 0;
+
+ALTER TABLE artifact_usage ADD COLUMN impact_source TEXT;
+ALTER TABLE artifact_usage ADD COLUMN created_by BLOB;
+UPDATE artifact_usage SET impact_source = 'reported' WHERE impact_score IS NOT NULL;
+
+-- Content held here, by digest, stored once in a tenant however many artifacts
+-- name it. A row goes when its last artifact goes; the file is swept after.
+CREATE TABLE blobs (
+    tenant_id    BLOB    NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
+    content_hash TEXT    NOT NULL,
+    size_bytes   INTEGER NOT NULL,
+    refs         INTEGER NOT NULL,
+    PRIMARY KEY (tenant_id, content_hash)
+) STRICT, WITHOUT ROWID;
+
+-- Search: words of name, description and tags, each word prefixed with the
+-- tenant's short name, so that a tenant's words are a range of their own in the
+-- index: nobody's cost or order depends on another tenant's rows.
+CREATE VIRTUAL TABLE artifact_search USING fts5 (
+    name, description, tags,
+    content = '', contentless_delete = 1, detail = 'column', tokenize = 'ascii', prefix = '9 10 11'
+);
+
+ALTER TABLE team_members ADD COLUMN user_id BLOB;
+ALTER TABLE team_members ADD COLUMN updated_at INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE team_members ADD COLUMN revision INTEGER NOT NULL DEFAULT 1;
+UPDATE team_members SET updated_at = created_at;
+
+-- Metrics: one series per project and type, its points beside each other on
+-- disk. points has no foreign key: a series of millions of points is removed in
+-- slices, queued by a trigger that fires for cascades too.
+CREATE TABLE series (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    tenant_id    BLOB    NOT NULL,
+    project_id   BLOB    NOT NULL,
+    metric_type  TEXT    NOT NULL,
+    points       INTEGER NOT NULL DEFAULT 0,
+    value_min    REAL,
+    value_max    REAL,
+    value_sum    REAL    NOT NULL DEFAULT 0,
+    first_time   INTEGER,
+    last_time    INTEGER,
+    last_value   REAL,
+    UNIQUE (tenant_id, project_id, metric_type),
+    FOREIGN KEY (tenant_id, project_id) REFERENCES projects (tenant_id, id) ON DELETE CASCADE
+) STRICT;
+CREATE TABLE points (
+    series   INTEGER NOT NULL,
+    time     INTEGER NOT NULL,
+    seq      INTEGER NOT NULL,
+    value    REAL    NOT NULL,
+    metadata TEXT,
+    PRIMARY KEY (series, time, seq)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE dropped_series (
+    series INTEGER PRIMARY KEY
+) STRICT;
+-- +goose StatementBegin
+CREATE TRIGGER series_dropped AFTER DELETE ON series BEGIN
+    INSERT OR IGNORE INTO dropped_series (series) VALUES (old.id);
+END;
+-- +goose StatementEnd
+
+INSERT INTO series (tenant_id, project_id, metric_type, points, value_min, value_max, value_sum, first_time, last_time)
+SELECT tenant_id, project_id, metric_type, count(*), min(metric_value), max(metric_value), sum(metric_value), min(timestamp), max(timestamp)
+FROM process_metrics GROUP BY tenant_id, project_id, metric_type;
+INSERT INTO points (series, time, seq, value, metadata)
+SELECT s.id, m.timestamp, row_number() OVER (PARTITION BY s.id ORDER BY m.timestamp, m.id), m.metric_value, nullif(m.metadata, '{}')
+FROM process_metrics m JOIN series s ON s.tenant_id = m.tenant_id AND s.project_id = m.project_id AND s.metric_type = m.metric_type;
+UPDATE series SET last_value = (SELECT value FROM points WHERE series = series.id ORDER BY time DESC, seq DESC LIMIT 1);
+DROP TABLE process_metrics;
+
+-- What a repeated POST with the same Idempotency-Key made the first time.
+CREATE TABLE idempotency_keys (
+    tenant_id   BLOB    NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
+    actor_id    BLOB    NOT NULL,
+    key         TEXT    NOT NULL,
+    fingerprint BLOB    NOT NULL,
+    object_id   BLOB    NOT NULL,
+    created_at  INTEGER NOT NULL,
+    PRIMARY KEY (tenant_id, actor_id, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX idempotency_keys_created ON idempotency_keys (tenant_id, created_at);

@@ -1,0 +1,14 @@
+// Package migrations owns the schema: versioned SQL for goose, applied in order,
+// one transaction each.
+//
+// Version 1 is the single-tenant core as the older Python system had it; version
+// 2 is the tenancy upgrade that every such database goes through; later ones
+// bring the rest. A fresh installation runs through all of them, so there is one
+// way to a schema and no second description of it.
+//
+// Conventions: tables are STRICT; ids are 16-byte blobs; times are integers,
+// microseconds since 1970 in UTC; free objects and lists are JSON text. Every
+// tenant-owned table has tenant_id first in its primary key and its indexes, and
+// every reference between tenant-owned rows is a composite foreign key. Nothing
+// here may be changed once released: a change is a new file.
+package migrations

@@ -1,0 +1,259 @@
+package storage
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"modernc.org/sqlite"
+
+	"maestro/migrations"
+	"maestro/tenancy"
+)
+
+// Name of the database in the data directory.
+const databaseName = "maestro.db"
+
+// Pragmas of every connection. mmap lets reads use the operating system's page
+// cache without a copy, so that SQLite's own caches can stay small.
+var (
+	commonPragmas = []string{"busy_timeout(10000)", "mmap_size(2147418112)", "trusted_schema(0)", "temp_store(memory)"}
+	writerPragmas = []string{"journal_mode(wal)", "synchronous(full)", "foreign_keys(1)", "cache_size(-16000)",
+		"wal_autocheckpoint(0)", "journal_size_limit(67108864)"}
+	readerPragmas = []string{"query_only(1)", "cache_size(-2000)"}
+	// While tables are rebuilt, references would be followed; they are checked after.
+	migrationPragmas = []string{"journal_mode(wal)", "synchronous(full)", "foreign_keys(0)", "cache_size(-32000)"}
+)
+
+// checkpointPages is how large the write-ahead log may grow before it is copied
+// into the database: 20 000 pages of 4 KiB. A larger log means fewer copies of
+// the same page (1.4 times the commits of SQLite's default of 1 000).
+const checkpointBytes = 20_000 * 4096
+
+// Options configures Open.
+type Options struct {
+	// Dir is the data directory. It is made, with mode 0700, when it is missing.
+	Dir string
+	// Now is the clock; time.Now unless set.
+	Now func() time.Time
+	// Log receives what background work has to say; nothing unless set.
+	Log *slog.Logger
+	// Readers is the number of read connections; twice the cores unless set.
+	Readers int
+}
+
+// Store is the open data directory. Its methods may be used concurrently.
+type Store struct {
+	dir     string
+	root    *os.Root // blobs are reached through it
+	writer  *writer
+	readers chan *conn
+	count   int // of readers
+	now     func() time.Time
+	log     *slog.Logger
+
+	cursorKey []byte
+	schema    int64
+
+	wake  chan struct{}
+	stop  chan struct{}
+	tasks sync.WaitGroup
+}
+
+// Open opens the data directory, making and migrating its database as needed.
+// The caller holds the directory's lock (LockDir), so that no other process does
+// the same.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Readers <= 0 {
+		o.Readers = max(4, 2*runtime.GOMAXPROCS(0))
+	}
+	if _, err := sqlite.OFDLocking(true); err != nil && !errors.Is(err, sqlite.ErrOFDLockingUnavailable) {
+		return nil, fmt.Errorf("storage: %w", err)
+	}
+	for _, dir := range []string{o.Dir, filepath.Join(o.Dir, "blobs")} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("storage: %w", err)
+		}
+	}
+	if err := ensureFile(filepath.Join(o.Dir, databaseName)); err != nil {
+		return nil, fmt.Errorf("storage: %w", err)
+	}
+	s := &Store{dir: o.Dir, now: o.Now, log: o.Log, count: o.Readers, wake: make(chan struct{}, 1), stop: make(chan struct{})}
+	if err := s.open(ctx); err != nil {
+		return nil, fmt.Errorf("storage: %w", err)
+	}
+	return s, nil
+}
+
+func (s *Store) open(ctx context.Context) (err error) {
+	if s.schema, err = s.migrate(ctx); err != nil {
+		return err
+	}
+	w, err := openConn(s.connector(writerPragmas))
+	if err != nil {
+		return err
+	}
+	s.writer = newWriter(w, s.now)
+	s.readers = make(chan *conn, s.count)
+	for range s.count {
+		c, err := openConn(s.connector(readerPragmas))
+		if err != nil {
+			return errors.Join(err, s.Close())
+		}
+		s.readers <- c
+	}
+	if s.root, err = os.OpenRoot(filepath.Join(s.dir, "blobs")); err != nil {
+		return errors.Join(err, s.Close())
+	}
+	if s.cursorKey, err = s.secret(ctx, "cursor_key"); err != nil {
+		return errors.Join(err, s.Close())
+	}
+	s.tasks.Go(s.checkpoints)
+	return nil
+}
+
+// migrate runs before anything else has the database open.
+func (s *Store) migrate(ctx context.Context) (int64, error) {
+	db := sql.OpenDB(s.connector(migrationPragmas))
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	return migrations.Apply(ctx, db)
+}
+
+func (s *Store) connector(pragmas []string) driver.Connector {
+	query := url.Values{"_defensive": {"1"}, "_pragma": append(append([]string{}, commonPragmas...), pragmas...)}
+	path := filepath.ToSlash(filepath.Join(s.dir, databaseName))
+	if !strings.HasPrefix(path, "/") {
+		path = "./" + path
+	}
+	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + query.Encode()
+	connector, err := sqlite.NewConnector(dsn)
+	if err != nil {
+		panic("storage: " + err.Error()) // the DSN is ours
+	}
+	return connector
+}
+
+// ensureFile makes an empty file with mode 0600, because SQLite would take the
+// mode from the umask. An existing file is left alone.
+func ensureFile(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// Close finishes the writes that wait, copies the log into the database and
+// closes everything.
+func (s *Store) Close() error {
+	close(s.stop)
+	s.tasks.Wait()
+	var errs []error
+	for range cap(s.readers) {
+		select {
+		case c := <-s.readers:
+			errs = append(errs, c.close())
+		case <-time.After(10 * time.Second):
+			errs = append(errs, errors.New("a reader did not return"))
+		}
+	}
+	// The last connection to close checkpoints the log and removes it.
+	errs = append(errs, s.writer.close())
+	if s.root != nil {
+		errs = append(errs, s.root.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Schema returns the version of the database's schema.
+func (s *Store) Schema() int64 { return s.schema }
+
+// WriterStats returns the writer's counters, and how many writes wait.
+func (s *Store) WriterStats() (stats *WriterStats, waiting int) {
+	return s.writer.stats, s.writer.depth()
+}
+
+// read runs f on a read connection. Each statement in f sees what was committed
+// when it began.
+func (s *Store) read(ctx context.Context, f func(*conn) error) error {
+	select {
+	case c := <-s.readers:
+		defer func() { s.readers <- c }()
+		return f(c)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// snapshot is read with all of f seeing one state of the database.
+func (s *Store) snapshot(ctx context.Context, f func(*conn) error) error {
+	return s.read(ctx, func(c *conn) error {
+		if _, err := c.exec("BEGIN"); err != nil {
+			return err
+		}
+		err := f(c)
+		_, end := c.exec("COMMIT")
+		return errors.Join(err, end)
+	})
+}
+
+// secret returns the named random key of this data directory, made on first use.
+func (s *Store) secret(ctx context.Context, name string) (key []byte, err error) {
+	err = s.writer.do(ctx, tenancy.ID{}, func(tx *Tx) error {
+		fresh := make([]byte, 32)
+		_, _ = rand.Read(fresh) // never fails
+		if _, err := tx.exec("INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING", name, fresh); err != nil {
+			return err
+		}
+		return tx.queryRow("SELECT value FROM settings WHERE name = $1", []any{name}, func(r row) { key = r.bytes(0) })
+	})
+	return key, err
+}
+
+// checkpoints copies the log into the database when it has grown, on a
+// connection of its own so that no writer waits for it.
+func (s *Store) checkpoints() {
+	c, err := openConn(s.connector(writerPragmas))
+	if err != nil {
+		s.log.Error("checkpoints are off", "error", err)
+		return
+	}
+	defer c.close()
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.stop:
+			return
+		case <-tick.C:
+		}
+		info, err := os.Stat(filepath.Join(s.dir, databaseName+"-wal"))
+		if err != nil || info.Size() < checkpointBytes {
+			continue
+		}
+		if _, err := c.exec("PRAGMA wal_checkpoint(PASSIVE)"); err != nil {
+			s.log.Warn("checkpoint failed", "error", err)
+		}
+	}
+}

@@ -1,0 +1,58 @@
+package storage
+
+import (
+	"maestro/problem"
+	"maestro/tenancy"
+)
+
+// resource is something a tenant may hold only so much of.
+type resource struct {
+	name string // in problems and in tenant_use
+	take string // the statement that takes $2 more, if that stays within the limit
+	read string // what is used, and the limit
+}
+
+// The statements check and count at once: two requests for the last place are
+// two updates of one row, and the second finds no room.
+var (
+	users     = resource{"users", takeUsers, readUsers}
+	projects  = resource{"projects", takeProjects, readProjects}
+	artifacts = resource{"artifacts", takeArtifacts, readArtifacts}
+	bytesHeld = resource{"storage_bytes", takeBytes, readBytes}
+)
+
+const (
+	takeUsers = `UPDATE tenant_use SET users = users + $2 WHERE tenant_id = $1 AND users + $2 <=
+		(SELECT max_users FROM tenants WHERE id = $1 AND deleted_at IS NULL)`
+	takeProjects = `UPDATE tenant_use SET projects = projects + $2 WHERE tenant_id = $1 AND projects + $2 <=
+		(SELECT max_projects FROM tenants WHERE id = $1 AND deleted_at IS NULL)`
+	takeArtifacts = `UPDATE tenant_use SET artifacts = artifacts + $2 WHERE tenant_id = $1 AND artifacts + $2 <=
+		(SELECT max_artifacts FROM tenants WHERE id = $1 AND deleted_at IS NULL)`
+	takeBytes = `UPDATE tenant_use SET storage_bytes = storage_bytes + $2 WHERE tenant_id = $1 AND storage_bytes + $2 <=
+		(SELECT max_storage_bytes FROM tenants WHERE id = $1 AND deleted_at IS NULL)`
+
+	readUsers     = `SELECT u.users, t.max_users FROM tenant_use u JOIN tenants t ON t.id = u.tenant_id WHERE u.tenant_id = $1 AND t.deleted_at IS NULL`
+	readProjects  = `SELECT u.projects, t.max_projects FROM tenant_use u JOIN tenants t ON t.id = u.tenant_id WHERE u.tenant_id = $1 AND t.deleted_at IS NULL`
+	readArtifacts = `SELECT u.artifacts, t.max_artifacts FROM tenant_use u JOIN tenants t ON t.id = u.tenant_id WHERE u.tenant_id = $1 AND t.deleted_at IS NULL`
+	readBytes     = `SELECT u.storage_bytes, t.max_storage_bytes FROM tenant_use u JOIN tenants t ON t.id = u.tenant_id WHERE u.tenant_id = $1 AND t.deleted_at IS NULL`
+
+	giveUsers     = `UPDATE tenant_use SET users = users - $2 WHERE tenant_id = $1`
+	giveProjects  = `UPDATE tenant_use SET projects = projects - $2 WHERE tenant_id = $1`
+	giveArtifacts = `UPDATE tenant_use SET artifacts = artifacts - $2 WHERE tenant_id = $1`
+	giveBytes     = `UPDATE tenant_use SET storage_bytes = storage_bytes - $2 WHERE tenant_id = $1`
+)
+
+// take reserves n of a resource for the tenant, or answers limit-reached.
+func (tx *Tx) take(tenant tenancy.ID, r resource, n int64) error {
+	changed, err := tx.exec(r.take, tenant, n)
+	if err != nil || changed == 1 {
+		return err
+	}
+	limit := problem.Limit{Resource: r.name}
+	err = tx.queryRow(r.read, []any{tenant}, func(row row) { limit.Current, limit.Limit = row.int(0), row.int(1) })
+	if err != nil {
+		return notFound(err, "tenant") // deleted since the caller was authenticated
+	}
+	return &problem.Error{Code: problem.LimitReached, Limit: &limit,
+		Detail: "The tenant holds as much as it may: delete something or ask the operator for a higher limit."}
+}

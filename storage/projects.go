@@ -1,0 +1,242 @@
+package storage
+
+import (
+	"context"
+	"encoding/json"
+
+	"maestro/problem"
+	"maestro/tenancy"
+	"maestro/tracking"
+)
+
+const projectColumns = `id, tenant_id, name, description, problem_class, status, complexity_score, team_size,
+	start_date, completion_date, model_performance, compute_cost, business_impact, attributes, metadata,
+	success_score, created_by, created_at, updated_at, version`
+
+const (
+	selectProject = `SELECT ` + projectColumns + ` FROM projects WHERE tenant_id = $1 AND id = $2`
+
+	insertProject = `INSERT INTO projects (id, tenant_id, name, description, problem_class, status, complexity_score, team_size,
+		start_date, completion_date, model_performance, compute_cost, business_impact, attributes, metadata,
+		success_score, created_by, created_at, updated_at, version)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $18, 1)`
+
+	updateProject = `UPDATE projects SET name = $3, description = $4, problem_class = $5, status = $6, complexity_score = $7,
+		team_size = $8, start_date = $9, completion_date = $10, model_performance = $11, compute_cost = $12,
+		business_impact = $13, attributes = $14, metadata = $15, success_score = $16, updated_at = $17, version = version + 1
+		WHERE tenant_id = $1 AND id = $2`
+
+	deleteProject = `DELETE FROM projects WHERE tenant_id = $1 AND id = $2`
+)
+
+var projectList = listing{
+	name:    "projects",
+	columns: projectColumns,
+	from:    "projects",
+	owned:   true,
+	order:   "-created_at",
+	sorts: map[string]sortKey{
+		"created_at":    {"created_at", sortTime},
+		"updated_at":    {"updated_at", sortTime},
+		"name":          {"name", sortText},
+		"success_score": {"coalesce(success_score, -1)", sortNumber},
+	},
+}
+
+// ProjectFilter narrows a list of projects. Zero fields do not narrow.
+type ProjectFilter struct {
+	Status       tracking.Status
+	ProblemClass string
+	MinSuccess   *float64 // success_score at least this
+	CreatedFrom  *tenancy.Time
+	CreatedUntil *tenancy.Time // exclusive
+}
+
+func (f *ProjectFilter) conditions() []filter {
+	var filters []filter
+	if f.Status != "" {
+		filters = append(filters, filter{"status = %s", string(f.Status)})
+	}
+	if f.ProblemClass != "" {
+		filters = append(filters, filter{"problem_class = %s", f.ProblemClass})
+	}
+	if f.MinSuccess != nil {
+		filters = append(filters, filter{"coalesce(success_score, -1) >= %s", *f.MinSuccess})
+	}
+	if f.CreatedFrom != nil {
+		filters = append(filters, filter{"created_at >= %s", *f.CreatedFrom})
+	}
+	if f.CreatedUntil != nil {
+		filters = append(filters, filter{"created_at < %s", *f.CreatedUntil})
+	}
+	return filters
+}
+
+// CreateProject records a project. A name that is taken is a conflict. With a
+// repeated idempotency key it returns what the first request made, and true.
+func (t *Tenant) CreateProject(ctx context.Context, fields tracking.ProjectFields, request Idempotency) (p tracking.Project, replayed bool, err error) {
+	if err := fields.Validate(); err != nil {
+		return p, false, err
+	}
+	id := tenancy.NewID()
+	err = t.write(ctx, func(tx *Tx) error {
+		made, found, err := t.replayed(tx, request)
+		if err != nil {
+			return err
+		}
+		if found {
+			replayed = true
+			p, err = t.project(tx.conn, made)
+			return err
+		}
+		if err := tx.take(t.scope.Tenant(), projects, 1); err != nil {
+			return err
+		}
+		p = tracking.Project{ID: id, TenantID: t.scope.Tenant(), ProjectFields: fields, CreatedBy: t.author(), CreatedAt: tx.Now, UpdatedAt: tx.Now, Version: 1}
+		if err := t.score(tx, &p); err != nil {
+			return err
+		}
+		_, err = tx.exec(insertProject, p.ID, p.TenantID, p.Name, p.Description, p.ProblemClass, string(p.Status), p.ComplexityScore, p.TeamSize,
+			p.StartDate, p.CompletionDate, p.ModelPerformance, p.ComputeCost, p.BusinessImpact, encodeAttributes(p.Attributes), encodeObject(p.Metadata),
+			p.SuccessScore, p.CreatedBy, p.CreatedAt)
+		if violates(err, uniqueViolation) {
+			return problem.Wrap(err, problem.Conflict, "A project of that name exists.")
+		}
+		if err != nil {
+			return err
+		}
+		return t.remember(tx, request, p.ID)
+	})
+	return p, replayed, err
+}
+
+// Project returns a project of the tenant.
+func (t *Tenant) Project(ctx context.Context, id tenancy.ID) (p tracking.Project, err error) {
+	err = t.read(ctx, func(c *conn) error {
+		p, err = t.project(c, id)
+		return err
+	})
+	return p, err
+}
+
+func (t *Tenant) project(c *conn, id tenancy.ID) (p tracking.Project, err error) {
+	err = c.queryRow(selectProject, []any{t.scope.Tenant(), id}, func(r row) { p = readProject(r) })
+	return p, notFound(err, "project")
+}
+
+// Projects returns one page of the tenant's projects.
+func (t *Tenant) Projects(ctx context.Context, page Page, f ProjectFilter) (list List[tracking.Project], err error) {
+	list.Items = make([]tracking.Project, 0, min(max(page.Limit, 0), DefaultLimit))
+	list.Next, err = projectList.page(ctx, t.Store, t.scope.Tenant(), page, f.conditions(), func(r row) {
+		list.Items = append(list.Items, readProject(r))
+	})
+	return list, err
+}
+
+// UpdateProject applies change to the project's fields, in the transaction, so
+// that it sees what it changes. Its success score follows.
+func (t *Tenant) UpdateProject(ctx context.Context, id tenancy.ID, match Match, change func(*tracking.ProjectFields) error) (p tracking.Project, err error) {
+	err = t.write(ctx, func(tx *Tx) error {
+		before, err := t.project(tx.conn, id)
+		if err != nil {
+			return err
+		}
+		if err := match.check(before.Version); err != nil {
+			return err
+		}
+		p = before
+		if err := change(&p.ProjectFields); err != nil {
+			return err
+		}
+		if err := p.ProjectFields.Validate(); err != nil {
+			return err
+		}
+		return t.saveProject(tx, &before, &p)
+	})
+	return p, err
+}
+
+// saveProject writes a changed project and what follows from the change.
+func (t *Tenant) saveProject(tx *Tx, before, p *tracking.Project) error {
+	if err := t.score(tx, p); err != nil {
+		return err
+	}
+	p.UpdatedAt = tx.Now
+	p.Version = before.Version + 1
+	_, err := tx.exec(updateProject, t.scope.Tenant(), p.ID, p.Name, p.Description, p.ProblemClass, string(p.Status), p.ComplexityScore,
+		p.TeamSize, p.StartDate, p.CompletionDate, p.ModelPerformance, p.ComputeCost, p.BusinessImpact, encodeAttributes(p.Attributes),
+		encodeObject(p.Metadata), p.SuccessScore, p.UpdatedAt)
+	if violates(err, uniqueViolation) {
+		return problem.Wrap(err, problem.Conflict, "A project of that name exists.")
+	}
+	return err
+}
+
+// DeleteProject removes a project with its members, usages, metrics and
+// predictions. The points of its series are removed in the background.
+func (t *Tenant) DeleteProject(ctx context.Context, id tenancy.ID, match Match) error {
+	return t.write(ctx, func(tx *Tx) error {
+		p, err := t.project(tx.conn, id)
+		if err != nil {
+			return err
+		}
+		if err := match.check(p.Version); err != nil {
+			return err
+		}
+		if _, err := tx.exec(deleteProject, t.scope.Tenant(), id); err != nil {
+			return err
+		}
+		_, err = tx.exec(giveProjects, t.scope.Tenant(), 1)
+		return err
+	})
+}
+
+func readProject(r row) tracking.Project {
+	return tracking.Project{
+		ID: r.id(0), TenantID: r.id(1),
+		ProjectFields: tracking.ProjectFields{
+			Name: r.text(2), Description: r.text(3), ProblemClass: r.nullText(4), Status: tracking.Status(r.text(5)),
+			ComplexityScore: r.nullFloat(6), TeamSize: r.nullInt(7), StartDate: r.nullTime(8), CompletionDate: r.nullTime(9),
+			ModelPerformance: r.nullFloat(10), ComputeCost: r.nullFloat(11), BusinessImpact: r.nullFloat(12),
+			Attributes: decodeAttributes(r.text(13)), Metadata: r.object(14),
+		},
+		SuccessScore: r.nullFloat(15), CreatedBy: r.nullID(16), CreatedAt: r.time(17), UpdatedAt: r.time(18), Version: r.int(19),
+	}
+}
+
+func encodeAttributes(a tracking.Attributes) string {
+	if len(a) == 0 {
+		return "{}"
+	}
+	text, err := json.Marshal(map[string]any(a))
+	if err != nil {
+		panic("storage: " + err.Error()) // Validate admits finite numbers, strings and bools
+	}
+	return string(text)
+}
+
+func decodeAttributes(text string) (a tracking.Attributes) {
+	if text == "{}" {
+		return nil
+	}
+	if err := json.Unmarshal([]byte(text), &a); err != nil {
+		panic("storage: attributes of a project are damaged: " + err.Error())
+	}
+	return a
+}
+
+func encodeObject(o tenancy.Object) string {
+	if len(o) == 0 {
+		return "{}"
+	}
+	return string(o)
+}
+
+// author is who is recorded as having made something: the acting user.
+func (t *Tenant) author() *tenancy.ID {
+	id := t.scope.Actor().ID
+	if id.IsZero() {
+		return nil
+	}
+	return &id
+}

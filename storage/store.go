@@ -1,0 +1,49 @@
+package storage
+
+import (
+	"context"
+	"errors"
+
+	"maestro/problem"
+	"maestro/tenancy"
+)
+
+// Tenant is the data of one tenant, reached with the proof that its actor may.
+// Every statement of its methods binds the scope's tenant.
+type Tenant struct {
+	*Store
+	scope tenancy.Scope
+}
+
+// Tenant returns the handle to the data that scope reaches.
+func (s *Store) Tenant(scope tenancy.Scope) *Tenant { return &Tenant{Store: s, scope: scope} }
+
+// write runs f in the tenant's turn of the writer. A tenant that was deleted
+// since the caller was authenticated gets not-found.
+func (t *Tenant) write(ctx context.Context, f func(*Tx) error) error {
+	return t.writer.do(ctx, t.scope.Tenant(), f)
+}
+
+// Match is a precondition on the object's change counter, from If-Match. Nil
+// admits any.
+type Match func(revision int64) bool
+
+func (m Match) check(revision int64) error {
+	if m == nil || m(revision) {
+		return nil
+	}
+	return problem.New(problem.PreconditionFailed, "It was changed since you read it.")
+}
+
+func notFound(err error, kind string) error {
+	if errors.Is(err, errNoRow) {
+		return problem.New(problem.NotFound, "There is no such %s.", kind)
+	}
+	return err
+}
+
+// List is one page of a list.
+type List[T any] struct {
+	Items []T
+	Next  string // cursor of the next page; empty at the end
+}

@@ -1,0 +1,204 @@
+package storage
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"maestro/problem"
+	"maestro/tenancy"
+)
+
+const tenantColumns = `t.id, t.name, t.slug, t.is_active, t.max_users, t.max_projects, t.max_artifacts, t.max_storage_bytes,
+	t.success_weights, t.metadata, t.created_at, t.updated_at, t.revision, u.users, u.projects, u.artifacts, u.storage_bytes`
+
+const (
+	selectTenant = `SELECT ` + tenantColumns + ` FROM tenants t JOIN tenant_use u ON u.tenant_id = t.id WHERE t.id = $1 AND t.deleted_at IS NULL`
+
+	selectTenantBySlug = `SELECT ` + tenantColumns + ` FROM tenants t JOIN tenant_use u ON u.tenant_id = t.id WHERE t.slug = $1 AND t.deleted_at IS NULL`
+
+	insertTenant = `INSERT INTO tenants (id, num, name, slug, is_active, max_users, max_projects, max_artifacts, max_storage_bytes,
+		success_weights, metadata, created_at, updated_at)
+		SELECT $1, coalesce(max(num), 0) + 1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11 FROM tenants`
+
+	insertTenantUse = `INSERT INTO tenant_use (tenant_id) VALUES ($1)`
+
+	updateTenant = `UPDATE tenants SET name = $2, slug = $3, is_active = $4, max_users = $5, max_projects = $6, max_artifacts = $7,
+		max_storage_bytes = $8, success_weights = $9, metadata = $10, updated_at = $11, revision = revision + 1 WHERE id = $1`
+
+	markTenantDeleted = `UPDATE tenants SET deleted_at = $2, is_active = 0, updated_at = $2, revision = revision + 1 WHERE id = $1 AND deleted_at IS NULL`
+)
+
+var tenantList = listing{
+	name:    "tenants",
+	columns: tenantColumns,
+	from:    "tenants t JOIN tenant_use u ON u.tenant_id = t.id",
+	where:   "t.deleted_at IS NULL",
+	order:   "name",
+	sorts: map[string]sortKey{
+		"created_at": {"t.created_at", sortTime},
+		"name":       {"t.name", sortText},
+		"slug":       {"t.slug", sortText},
+	},
+}
+
+// CreateTenant makes a tenant. A name or slug that is taken is a conflict.
+// then, when given, runs in the same transaction with the new tenant: it makes
+// the tenant's first user.
+func (s *Store) CreateTenant(ctx context.Context, fields tenancy.TenantFields, then func(*Tx, tenancy.ID) error) (t tenancy.Tenant, err error) {
+	if err := fields.Validate(); err != nil {
+		return t, err
+	}
+	id := tenancy.NewID()
+	err = s.writer.do(ctx, id, func(tx *Tx) error {
+		_, err := tx.exec(insertTenant, id, fields.Name, fields.Slug, fields.IsActive, fields.MaxUsers, fields.MaxProjects, fields.MaxArtifacts,
+			fields.MaxStorageBytes, encodeWeights(fields.SuccessWeights), encodeObject(fields.Metadata), tx.Now)
+		if violates(err, uniqueViolation) {
+			return problem.Wrap(err, problem.Conflict, "A tenant of that name or slug exists.")
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := tx.exec(insertTenantUse, id); err != nil {
+			return err
+		}
+		if then != nil {
+			if err := then(tx, id); err != nil {
+				return err
+			}
+		}
+		t, err = tenantByID(tx.conn, id)
+		return err
+	})
+	return t, err
+}
+
+// TenantByID returns a tenant; not-found for one that was deleted.
+func (s *Store) TenantByID(ctx context.Context, id tenancy.ID) (t tenancy.Tenant, err error) {
+	err = s.read(ctx, func(c *conn) error {
+		t, err = tenantByID(c, id)
+		return err
+	})
+	return t, err
+}
+
+// TenantBySlug returns the tenant that people know by slug.
+func (s *Store) TenantBySlug(ctx context.Context, slug string) (t tenancy.Tenant, err error) {
+	err = s.read(ctx, func(c *conn) error {
+		return notFound(c.queryRow(selectTenantBySlug, []any{slug}, func(r row) { t = readTenant(r) }), "tenant")
+	})
+	return t, err
+}
+
+func tenantByID(c *conn, id tenancy.ID) (t tenancy.Tenant, err error) {
+	err = c.queryRow(selectTenant, []any{id}, func(r row) { t = readTenant(r) })
+	return t, notFound(err, "tenant")
+}
+
+// Tenants returns one page of the installation's tenants.
+func (s *Store) Tenants(ctx context.Context, page Page) (list List[tenancy.Tenant], err error) {
+	list.Items = []tenancy.Tenant{}
+	list.Next, err = tenantList.page(ctx, s, tenancy.ID{}, page, nil, func(r row) {
+		list.Items = append(list.Items, readTenant(r))
+	})
+	return list, err
+}
+
+// UpdateTenant applies change to the tenant's fields in the transaction. then,
+// when given, runs in the same transaction with the tenant before and after.
+func (s *Store) UpdateTenant(ctx context.Context, id tenancy.ID, match Match, change func(*tenancy.TenantFields) error, then func(tx *Tx, before, after *tenancy.Tenant) error) (t tenancy.Tenant, err error) {
+	err = s.writer.do(ctx, id, func(tx *Tx) error {
+		before, err := tenantByID(tx.conn, id)
+		if err != nil {
+			return err
+		}
+		if err := match.check(before.Revision); err != nil {
+			return err
+		}
+		t = before
+		if err := change(&t.TenantFields); err != nil {
+			return err
+		}
+		if err := t.TenantFields.Validate(); err != nil {
+			return err
+		}
+		_, err = tx.exec(updateTenant, id, t.Name, t.Slug, t.IsActive, t.MaxUsers, t.MaxProjects, t.MaxArtifacts, t.MaxStorageBytes,
+			encodeWeights(t.SuccessWeights), encodeObject(t.Metadata), tx.Now)
+		if violates(err, uniqueViolation) {
+			return problem.Wrap(err, problem.Conflict, "A tenant of that name or slug exists.")
+		}
+		if err != nil {
+			return err
+		}
+		t.UpdatedAt, t.Revision = tx.Now, before.Revision+1
+		if then != nil {
+			return then(tx, &before, &t)
+		}
+		return nil
+	})
+	return t, err
+}
+
+// DeleteTenant makes a tenant gone for everybody at once. Its rows and files are
+// removed in slices by Maintain, which goes on after a restart.
+func (s *Store) DeleteTenant(ctx context.Context, id tenancy.ID, match Match, then func(*Tx) error) error {
+	err := s.writer.do(ctx, id, func(tx *Tx) error {
+		t, err := tenantByID(tx.conn, id)
+		if err != nil {
+			return err
+		}
+		if err := match.check(t.Revision); err != nil {
+			return err
+		}
+		if _, err := tx.exec(markTenantDeleted, id, tx.Now); err != nil {
+			return err
+		}
+		if then != nil {
+			return then(tx)
+		}
+		return nil
+	})
+	if err == nil {
+		s.Wake()
+	}
+	return err
+}
+
+func readTenant(r row) tenancy.Tenant {
+	t := tenancy.Tenant{
+		ID: r.id(0),
+		TenantFields: tenancy.TenantFields{
+			Name: r.text(1), Slug: r.text(2), IsActive: r.bool(3),
+			Limits:   tenancy.Limits{MaxUsers: r.int(4), MaxProjects: r.int(5), MaxArtifacts: r.int(6), MaxStorageBytes: r.int(7)},
+			Metadata: r.object(9),
+		},
+		CreatedAt: r.time(10), UpdatedAt: r.time(11), Revision: r.int(12),
+		Use: tenancy.Use{Users: r.int(13), Projects: r.int(14), Artifacts: r.int(15), StorageBytes: r.int(16)},
+	}
+	if err := json.Unmarshal([]byte(r.text(8)), &t.SuccessWeights); err != nil {
+		panic("storage: the weights of a tenant are damaged: " + err.Error())
+	}
+	return t
+}
+
+func encodeWeights(w tenancy.SuccessWeights) string {
+	text, err := json.Marshal(w)
+	if err != nil {
+		panic("storage: " + err.Error()) // Validate admits finite numbers only
+	}
+	return string(text)
+}
+
+// active answers unauthenticated unless the tenant exists and is active: the
+// last word on a request that was authenticated just before a suspension.
+func (tx *Tx) active(tenant tenancy.ID) error {
+	active := false
+	err := tx.queryRow("SELECT is_active FROM tenants WHERE id = $1 AND deleted_at IS NULL", []any{tenant}, func(r row) { active = r.bool(0) })
+	if err == nil && active {
+		return nil
+	}
+	if err == nil || errors.Is(err, errNoRow) {
+		return problem.New(problem.Unauthenticated, "The tenant is not active.")
+	}
+	return err
+}

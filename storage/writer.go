@@ -1,0 +1,264 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"maestro/problem"
+	"maestro/tenancy"
+)
+
+// Bounds of the writer.
+const (
+	// maxQueued is how many writes may wait, and maxQueuedTenant how many of one
+	// tenant. Beyond, a write is refused at once and may be tried again.
+	maxQueued       = 8192
+	maxQueuedTenant = 4096
+
+	// maxGroup and maxGroupTime end a transaction, whichever comes first: what
+	// waits behind it waits no longer than that and one commit.
+	maxGroup     = 512
+	maxGroupTime = 5 * time.Millisecond
+
+	retryAfter = time.Second
+)
+
+// Tx is one request's part of a write transaction. Everything in it happens at
+// one time, Now.
+type Tx struct {
+	*conn
+	Now tenancy.Time
+
+	committed []func()
+}
+
+// OnCommit has f called after the transaction is on disk and before the request
+// is acknowledged. f must be quick and must not write.
+func (tx *Tx) OnCommit(f func()) { tx.committed = append(tx.committed, f) }
+
+// write is one request waiting for, or in, a transaction.
+type write struct {
+	tenant  tenancy.ID
+	run     func(*Tx) error
+	claimed atomic.Bool // by the writer, to run it; or by the caller, to give up
+	done    chan error
+	tx      Tx
+	err     error
+}
+
+// writer runs writes in groups, one transaction each group.
+type writer struct {
+	conn  *conn
+	now   func() time.Time
+	stats *WriterStats
+
+	mu      sync.Mutex
+	wake    *sync.Cond
+	queues  map[tenancy.ID][]*write
+	turns   []tenancy.ID // tenants with something queued, in the order of their turns
+	queued  int
+	closing bool
+	stopped chan struct{}
+}
+
+// WriterStats counts what the writer did since the start.
+type WriterStats struct {
+	Writes  atomic.Int64 // requests acknowledged
+	Failed  atomic.Int64 // requests refused by their own function
+	Commits atomic.Int64
+	Refused atomic.Int64 // requests turned away because the queue was full
+	Nanos   atomic.Int64 // time spent in transactions
+}
+
+func newWriter(c *conn, now func() time.Time) *writer {
+	w := &writer{conn: c, now: now, stats: new(WriterStats), queues: make(map[tenancy.ID][]*write), stopped: make(chan struct{})}
+	w.wake = sync.NewCond(&w.mu)
+	go w.loop()
+	return w
+}
+
+// do runs f in a transaction and returns when it is on disk, or refused and
+// without a trace. A context that ends before f began withdraws it; once begun,
+// do waits for its end.
+func (w *writer) do(ctx context.Context, tenant tenancy.ID, f func(*Tx) error) error {
+	r := &write{tenant: tenant, run: f, done: make(chan error, 1)}
+	if err := w.enqueue(r); err != nil {
+		return err
+	}
+	select {
+	case err := <-r.done:
+		return err
+	case <-ctx.Done():
+		if r.claimed.CompareAndSwap(false, true) {
+			return ctx.Err()
+		}
+		return <-r.done
+	}
+}
+
+func (w *writer) enqueue(r *write) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	waiting := w.queues[r.tenant]
+	if w.closing || w.queued >= maxQueued || len(waiting) >= maxQueuedTenant {
+		w.stats.Refused.Add(1)
+		return &problem.Error{Code: problem.Unavailable, Detail: "Too many writes are waiting.", RetryAfter: retryAfter}
+	}
+	if len(waiting) == 0 {
+		w.turns = append(w.turns, r.tenant)
+	}
+	w.queues[r.tenant] = append(waiting, r)
+	w.queued++
+	w.wake.Signal()
+	return nil
+}
+
+// next takes the next write in turn: one of each tenant, round and round. It
+// waits for one when wait is set, and returns nil when there is none.
+func (w *writer) next(wait bool) *write {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for {
+		for w.queued == 0 {
+			if !wait || w.closing {
+				return nil
+			}
+			w.wake.Wait()
+		}
+		tenant := w.turns[0]
+		w.turns = w.turns[1:]
+		waiting := w.queues[tenant]
+		r := waiting[0]
+		waiting[0] = nil
+		if len(waiting) == 1 {
+			delete(w.queues, tenant)
+		} else {
+			w.queues[tenant] = waiting[1:]
+			w.turns = append(w.turns, tenant)
+		}
+		w.queued--
+		if r.claimed.CompareAndSwap(false, true) {
+			return r
+		}
+	}
+}
+
+func (w *writer) loop() {
+	defer close(w.stopped)
+	group := make([]*write, 0, maxGroup)
+	for {
+		first := w.next(true)
+		if first == nil {
+			return
+		}
+		group = w.transact(first, group[:0])
+		for _, r := range group {
+			if r.err != nil {
+				w.stats.Failed.Add(1)
+			} else {
+				w.stats.Writes.Add(1)
+			}
+			r.done <- r.err
+		}
+		clear(group)
+	}
+}
+
+// transact runs first, and what else waits, in one transaction. On return the
+// err of each is what its caller is told.
+func (w *writer) transact(first *write, group []*write) []*write {
+	start := w.now()
+	defer func() { w.stats.Nanos.Add(int64(w.now().Sub(start))) }()
+	if _, err := w.conn.exec("BEGIN IMMEDIATE"); err != nil {
+		first.err = err
+		return append(group, first)
+	}
+	now := tenancy.TimeOf(start)
+	for r := first; r != nil; {
+		group = append(group, r)
+		r.tx = Tx{conn: w.conn, Now: now}
+		var broken error
+		if r.err, broken = w.attempt(r); broken != nil {
+			return w.abandon(group, broken)
+		}
+		if len(group) == maxGroup || w.now().Sub(start) > maxGroupTime {
+			break
+		}
+		r = w.next(false)
+	}
+	if _, err := w.conn.exec("COMMIT"); err != nil {
+		return w.abandon(group, err)
+	}
+	w.stats.Commits.Add(1)
+	for _, r := range group {
+		if r.err == nil {
+			for _, f := range r.tx.committed {
+				f()
+			}
+		}
+	}
+	return group
+}
+
+// attempt runs one write in its savepoint. err is the write's own failure, which
+// undoes only itself; broken is a transaction that cannot go on.
+func (w *writer) attempt(r *write) (err, broken error) {
+	if _, err := w.conn.exec("SAVEPOINT request"); err != nil {
+		return nil, err
+	}
+	if err = guard(r); err != nil {
+		if _, undo := w.conn.exec("ROLLBACK TO request"); undo != nil {
+			// SQLite has rolled the whole transaction back: the disk failed.
+			return err, errors.Join(err, undo)
+		}
+	}
+	if _, release := w.conn.exec("RELEASE request"); release != nil {
+		return err, release
+	}
+	return err, nil
+}
+
+// guard runs the write's function and turns a panic into its error, so that one
+// defect does not stop the writer for everybody.
+func guard(r *write) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("storage: panic in a write: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return r.run(&r.tx)
+}
+
+// abandon fails every write of a transaction that could not be committed. A
+// write that had already failed keeps its own error.
+func (w *writer) abandon(group []*write, cause error) []*write {
+	_, _ = w.conn.exec("ROLLBACK") // fails when SQLite has rolled back by itself
+	for _, r := range group {
+		if r.err == nil {
+			r.err = cause
+		}
+	}
+	return group
+}
+
+// depth returns how many writes wait.
+func (w *writer) depth() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.queued
+}
+
+// close refuses new writes, finishes those that wait, and closes the connection.
+func (w *writer) close() error {
+	w.mu.Lock()
+	w.closing = true
+	w.wake.Broadcast()
+	w.mu.Unlock()
+	<-w.stopped
+	return w.conn.close()
+}
