@@ -27,13 +27,13 @@ type ArtifactFields struct {
 	Name        string         `json:"name" minLength:"1" maxLength:"255"`
 	Type        string         `json:"type" enum:"feature_pipeline,model_template,schema,notebook,model,dataset,config,report"`
 	Version     string         `json:"version" minLength:"1" maxLength:"100" doc:"Unique with the name in the tenant"`
-	Description string         `json:"description,omitempty" maxLength:"10000"`
-	Tags        []string       `json:"tags,omitempty" maxItems:"64" doc:"At most 64, of at most 64 characters each; kept sorted, each once"`
-	ContentHash *string        `json:"content_hash,omitempty" pattern:"^[0-9a-f]{64}$" doc:"SHA-256 of the content, hexadecimal. Given at creation, the content uploaded later must match it"`
-	MediaType   string         `json:"media_type,omitempty" maxLength:"255" doc:"Media type of the content"`
-	StorageURI  string         `json:"storage_uri,omitempty" maxLength:"2048" doc:"Where the content is, when it is kept elsewhere"`
-	IsActive    bool           `json:"is_active,omitempty" default:"true" doc:"An inactive artifact stays on record and out of search and ranking"`
-	Metadata    tenancy.Object `json:"metadata,omitempty" doc:"Free JSON object of at most 16 KiB"`
+	Description string         `json:"description" required:"false" maxLength:"10000"`
+	Tags        []string       `json:"tags" required:"false" maxItems:"64" doc:"At most 64, of at most 64 characters each; kept sorted, each once"`
+	ContentHash *string        `json:"content_hash" required:"false" pattern:"^[0-9a-f]{64}$" doc:"SHA-256 of the content, hexadecimal. Given at creation, the content uploaded later must match it"`
+	MediaType   string         `json:"media_type" required:"false" maxLength:"255" doc:"Media type of the content"`
+	StorageURI  string         `json:"storage_uri" required:"false" maxLength:"2048" doc:"Where the content is, when it is kept elsewhere"`
+	IsActive    bool           `json:"is_active" required:"false" doc:"An inactive artifact stays on record and out of search and ranking"`
+	Metadata    tenancy.Object `json:"metadata" required:"false" doc:"Free JSON object of at most 16 KiB"`
 }
 
 // Artifact is one reusable component of the library, in one version.
@@ -75,6 +75,7 @@ func (f *ArtifactFields) Validate() error {
 		c.Require(err == nil && len(f.MediaType) <= 255, "body.media_type", "must be a media type")
 	}
 	tenancy.CheckText(&c, "body.storage_uri", f.StorageURI, 0, MaxURIRunes)
+	f.Metadata.Check(&c, "body.metadata")
 	c.Require(!strings.ContainsAny(f.StorageURI, "\r\n\t "), "body.storage_uri", "must not contain space")
 	return c.Err()
 }

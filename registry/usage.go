@@ -17,8 +17,8 @@ const (
 // UsageFields are what a caller says when it uses an artifact.
 type UsageFields struct {
 	ProjectID   tenancy.ID     `json:"project_id" doc:"The project that uses the artifact"`
-	ImpactScore *float64       `json:"impact_score,omitempty" minimum:"0" maximum:"100" doc:"How much it helped; the project's success score, when it completes, unless given"`
-	Context     tenancy.Object `json:"context,omitempty" doc:"Free JSON object of at most 16 KiB"`
+	ImpactScore *float64       `json:"impact_score" required:"false" minimum:"0" maximum:"100" doc:"How much it helped; the project's success score, when it completes, unless given"`
+	Context     tenancy.Object `json:"context" required:"false" doc:"Free JSON object of at most 16 KiB"`
 }
 
 // Usage is one use of an artifact in a project: one play of a song.
@@ -41,5 +41,6 @@ func (f *UsageFields) Validate() error {
 	if f.ImpactScore != nil {
 		c.Require(*f.ImpactScore >= 0 && *f.ImpactScore <= 100, "body.impact_score", "must be between 0 and 100")
 	}
+	f.Context.Check(&c, "body.context")
 	return c.Err()
 }

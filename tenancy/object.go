@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+
+	"maestro/problem"
 )
 
 // MaxObjectBytes is the size limit of a free JSON object (metadata, context).
@@ -33,9 +35,11 @@ func (o *Object) UnmarshalJSON(data []byte) error {
 	if err := json.Compact(&b, data); err != nil {
 		return err
 	}
-	if b.Len() > MaxObjectBytes {
-		return fmt.Errorf("larger than %d bytes", MaxObjectBytes)
-	}
 	*o = b.Bytes()
 	return nil
+}
+
+// Check records at location whether the object is larger than it may be.
+func (o Object) Check(c *problem.Checks, location string) {
+	c.Require(len(o) <= MaxObjectBytes, location, "must be at most %d bytes of JSON", MaxObjectBytes)
 }

@@ -12,10 +12,10 @@ const DefaultSlug = "default"
 // Limits bounds what a tenant may hold. They are checked in the transaction
 // that creates.
 type Limits struct {
-	MaxUsers        int64 `json:"max_users" minimum:"0" default:"10" doc:"How many users the tenant may hold"`
-	MaxProjects     int64 `json:"max_projects" minimum:"0" default:"100" doc:"How many projects the tenant may hold"`
-	MaxArtifacts    int64 `json:"max_artifacts" minimum:"0" default:"1000" doc:"How many artifacts the tenant may hold"`
-	MaxStorageBytes int64 `json:"max_storage_bytes" minimum:"0" default:"53687091200" doc:"How many bytes of content the tenant may hold, the same content counted once"`
+	MaxUsers        int64 `json:"max_users" minimum:"0" required:"false" doc:"How many users the tenant may hold"`
+	MaxProjects     int64 `json:"max_projects" minimum:"0" required:"false" doc:"How many projects the tenant may hold"`
+	MaxArtifacts    int64 `json:"max_artifacts" minimum:"0" required:"false" doc:"How many artifacts the tenant may hold"`
+	MaxStorageBytes int64 `json:"max_storage_bytes" minimum:"0" required:"false" doc:"How many bytes of content the tenant may hold, the same content counted once"`
 }
 
 // DefaultLimits are a new tenant's limits.
@@ -49,10 +49,10 @@ func DefaultSuccessWeights() SuccessWeights {
 type TenantFields struct {
 	Name     string `json:"name" minLength:"1" maxLength:"255" doc:"Unique in the installation"`
 	Slug     string `json:"slug" minLength:"2" maxLength:"63" pattern:"^[a-z0-9-]+$" doc:"Unique in the installation; what people type at login"`
-	IsActive bool   `json:"is_active" required:"false" default:"true" doc:"An inactive tenant's tokens stop at once and nobody can log in to it"`
+	IsActive bool   `json:"is_active" required:"false" doc:"An inactive tenant's tokens stop at once and nobody can log in to it"`
 	Limits
 	SuccessWeights SuccessWeights `json:"success_weights" required:"false" doc:"How the parts of the success score are weighed"`
-	Metadata       Object         `json:"metadata,omitempty" doc:"Free JSON object of at most 16 KiB"`
+	Metadata       Object         `json:"metadata" required:"false" doc:"Free JSON object of at most 16 KiB"`
 }
 
 // Tenant is one customer of the installation: users, projects and artifacts
@@ -95,5 +95,6 @@ func (f *TenantFields) Validate() error {
 		total += part.weight
 	}
 	c.Require(total > 0, "body.success_weights", "must not all be zero")
+	f.Metadata.Check(&c, "body.metadata")
 	return c.Err()
 }

@@ -2,6 +2,7 @@ package tenancy
 
 import (
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -10,9 +11,11 @@ import (
 type Time int64
 
 // The instants that an input may name: 1970-01-01 up to, and without, 2200-01-01.
+// NoTime is none of them: what JSON holds in place of a time that it should.
 const (
 	MinTime Time = 0
 	EndTime Time = 7258118400_000000
+	NoTime  Time = math.MinInt64
 )
 
 const timeLayout = "2006-01-02T15:04:05.000000Z"
@@ -39,6 +42,19 @@ func (t *Time) UnmarshalText(text []byte) error {
 		return err
 	}
 	*t = parsed
+	return nil
+}
+
+// UnmarshalJSON reads what UnmarshalText reads. Anything else becomes NoTime and
+// not an error, so that the validation of the whole input can name it together
+// with everything else that is wrong.
+func (t *Time) UnmarshalJSON(data []byte) error {
+	*t = NoTime
+	if len(data) >= 2 && data[0] == '"' {
+		if parsed, err := ParseTime(string(data[1 : len(data)-1])); err == nil {
+			*t = parsed
+		}
+	}
 	return nil
 }
 

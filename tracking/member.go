@@ -16,12 +16,12 @@ var ExperienceLevels = [...]string{"junior", "mid", "senior", "principal"}
 
 // MemberFields are what a caller sets of a team member.
 type MemberFields struct {
-	UserID            *tenancy.ID `json:"user_id,omitempty" doc:"The user, when the member has an account in the tenant"`
+	UserID            *tenancy.ID `json:"user_id" required:"false" doc:"The user, when the member has an account in the tenant"`
 	Name              string      `json:"name" minLength:"1" maxLength:"255"`
 	Role              string      `json:"role" enum:"data_engineer,ml_scientist,ml_engineer,devops,analyst,product,other"`
 	ExperienceLevel   string      `json:"experience_level" enum:"junior,mid,senior,principal"`
-	ContributionHours float64     `json:"contribution_hours,omitempty" minimum:"0" doc:"Hours given to the project so far"`
-	PerformanceScore  *float64    `json:"performance_score,omitempty" minimum:"0" maximum:"100"`
+	ContributionHours float64     `json:"contribution_hours" required:"false" minimum:"0" doc:"Hours given to the project so far"`
+	PerformanceScore  *float64    `json:"performance_score" required:"false" minimum:"0" maximum:"100"`
 }
 
 // Member is one person in a project's team.

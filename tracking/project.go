@@ -2,7 +2,6 @@ package tracking
 
 import (
 	"encoding/json"
-	"fmt"
 	"math"
 	"regexp"
 
@@ -36,18 +35,18 @@ const (
 // ProjectFields are what a caller sets of a project.
 type ProjectFields struct {
 	Name             string         `json:"name" minLength:"1" maxLength:"255" doc:"Unique in the tenant"`
-	Description      string         `json:"description,omitempty" maxLength:"10000"`
-	ProblemClass     *string        `json:"problem_class,omitempty" maxLength:"50" pattern:"^[a-z][a-z0-9_-]*$" doc:"Lower-case word, such as classification, regression, nlp, forecasting, recommendation, vision or clustering"`
-	Status           Status         `json:"status,omitempty" enum:"planned,active,completed,abandoned" default:"planned"`
-	ComplexityScore  *float64       `json:"complexity_score,omitempty" minimum:"1" maximum:"100"`
-	TeamSize         *int64         `json:"team_size,omitempty" minimum:"1" maximum:"100000"`
-	StartDate        *tenancy.Time  `json:"start_date,omitempty" doc:"RFC 3339, or a date, which means midnight UTC"`
-	CompletionDate   *tenancy.Time  `json:"completion_date,omitempty" doc:"RFC 3339, or a date, which means midnight UTC; not before start_date"`
-	ModelPerformance *float64       `json:"model_performance,omitempty" minimum:"0" maximum:"1" doc:"The model's own measure of quality, 0 to 1"`
-	ComputeCost      *float64       `json:"compute_cost,omitempty" minimum:"0" doc:"What the project cost, in the tenant's unit"`
-	BusinessImpact   *float64       `json:"business_impact,omitempty" doc:"What the project brought, in the tenant's unit"`
-	Attributes       Attributes     `json:"attributes,omitempty" doc:"Extra inputs of the predictor: at most 64 names with a number, string or bool each"`
-	Metadata         tenancy.Object `json:"metadata,omitempty" doc:"Free JSON object of at most 16 KiB"`
+	Description      string         `json:"description" required:"false" maxLength:"10000"`
+	ProblemClass     *string        `json:"problem_class" required:"false" maxLength:"50" pattern:"^[a-z][a-z0-9_-]*$" doc:"Lower-case word, such as classification, regression, nlp, forecasting, recommendation, vision or clustering"`
+	Status           Status         `json:"status" required:"false" enum:"planned,active,completed,abandoned"`
+	ComplexityScore  *float64       `json:"complexity_score" required:"false" minimum:"1" maximum:"100"`
+	TeamSize         *int64         `json:"team_size" required:"false" minimum:"1" maximum:"100000"`
+	StartDate        *tenancy.Time  `json:"start_date" required:"false" doc:"RFC 3339, or a date, which means midnight UTC"`
+	CompletionDate   *tenancy.Time  `json:"completion_date" required:"false" doc:"RFC 3339, or a date, which means midnight UTC; not before start_date"`
+	ModelPerformance *float64       `json:"model_performance" required:"false" minimum:"0" maximum:"1" doc:"The model's own measure of quality, 0 to 1"`
+	ComputeCost      *float64       `json:"compute_cost" required:"false" minimum:"0" doc:"What the project cost, in the tenant's unit"`
+	BusinessImpact   *float64       `json:"business_impact" required:"false" doc:"What the project brought, in the tenant's unit"`
+	Attributes       Attributes     `json:"attributes" required:"false" doc:"Extra inputs of the predictor: at most 64 names with a number, string or bool each"`
+	Metadata         tenancy.Object `json:"metadata" required:"false" doc:"Free JSON object of at most 16 KiB"`
 }
 
 // Project is the record of one ML project.
@@ -65,21 +64,21 @@ type Project struct {
 // Attributes maps names to numbers, strings or bools.
 type Attributes map[string]any
 
-// UnmarshalJSON replaces the map whole; null empties it.
+// MarshalJSON implements json.Marshaler: no attributes are {}, not null.
+func (a Attributes) MarshalJSON() ([]byte, error) {
+	if a == nil {
+		return []byte("{}"), nil
+	}
+	return json.Marshal(map[string]any(a))
+}
+
+// UnmarshalJSON replaces the map whole; null empties it. Values that may not be
+// are kept for the validation to name.
 func (a *Attributes) UnmarshalJSON(data []byte) error {
 	var m map[string]any
-	if err := json.Unmarshal(data, &m); err != nil {
-		return err
-	}
-	for name, value := range m {
-		switch value.(type) {
-		case float64, string, bool:
-		default:
-			return fmt.Errorf("attribute %q must be a number, a string or a bool", name)
-		}
-	}
+	err := json.Unmarshal(data, &m)
 	*a = m
-	return nil
+	return err
 }
 
 var wordPattern = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,49}$`)
@@ -106,6 +105,7 @@ func (f *ProjectFields) Validate() error {
 	checkRange(&c, "body.compute_cost", f.ComputeCost, 0, math.MaxFloat64)
 	checkRange(&c, "body.business_impact", f.BusinessImpact, -math.MaxFloat64, math.MaxFloat64)
 	f.Attributes.check(&c)
+	f.Metadata.Check(&c, "body.metadata")
 	return c.Err()
 }
 
@@ -156,6 +156,6 @@ func checkRange(c *problem.Checks, location string, value *float64, low, high fl
 
 func checkTime(c *problem.Checks, location string, t *tenancy.Time) {
 	if t != nil {
-		c.Require(*t >= tenancy.MinTime && *t < tenancy.EndTime, location, "must lie in the years 1970 to 2199")
+		c.Require(*t >= tenancy.MinTime && *t < tenancy.EndTime, location, "must be a time in RFC 3339, or a date, in the years 1970 to 2199")
 	}
 }
