@@ -1,0 +1,131 @@
+package server
+
+import (
+	"strconv"
+	"strings"
+
+	"maestro/problem"
+	"maestro/storage"
+)
+
+// etag is the validator of a resource at a change counter.
+func etag(revision int64) string { return `"` + strconv.FormatInt(revision, 10) + `"` }
+
+// IfMatch is the precondition of a change.
+type IfMatch struct {
+	Tags string `header:"If-Match" maxLength:"1024" doc:"ETag that the resource must still have; 412 otherwise"`
+}
+
+// match reads the header: * admits any state, a list any of its tags. Weak tags
+// never match (RFC 9110, section 13.1.1).
+func (h IfMatch) match() (storage.Match, error) {
+	if h.Tags == "" || strings.TrimSpace(h.Tags) == "*" {
+		return nil, nil
+	}
+	tags, ok := parseTags(h.Tags)
+	if !ok {
+		return nil, &problem.Error{Code: problem.Malformed, Detail: "The If-Match header cannot be read.",
+			Violations: []problem.Violation{{Location: "header.if-match", Message: "must be * or a list of entity tags"}}}
+	}
+	return func(revision int64) bool {
+		for _, tag := range tags {
+			if tag == etag(revision) {
+				return true
+			}
+		}
+		return false
+	}, nil
+}
+
+// IfNoneMatch is the precondition of a read.
+type IfNoneMatch struct {
+	KnownTags string `header:"If-None-Match" maxLength:"1024" doc:"ETag of the state you have; 304 when it is still the current one"`
+}
+
+// current reports whether the client has this state already. The comparison is
+// weak (RFC 9110, section 13.1.2).
+func (h IfNoneMatch) current(tag string) bool {
+	if h.KnownTags == "" {
+		return false
+	}
+	if strings.TrimSpace(h.KnownTags) == "*" {
+		return true
+	}
+	tags, _ := parseTags(h.KnownTags)
+	for _, t := range tags {
+		if strings.TrimPrefix(t, "W/") == tag {
+			return true
+		}
+	}
+	return false
+}
+
+// parseTags splits a list of entity tags.
+func parseTags(text string) (tags []string, ok bool) {
+	for text = strings.TrimSpace(text); text != ""; {
+		start := 0
+		if strings.HasPrefix(text, "W/") {
+			start = 2
+		}
+		if start >= len(text) || text[start] != '"' {
+			return nil, false
+		}
+		end := strings.IndexByte(text[start+1:], '"')
+		if end < 0 {
+			return nil, false
+		}
+		end += start + 2
+		tags = append(tags, text[:end])
+		text = strings.TrimSpace(text[end:])
+		if text == "" {
+			break
+		}
+		if text[0] != ',' {
+			return nil, false
+		}
+		text = strings.TrimSpace(text[1:])
+	}
+	return tags, len(tags) > 0
+}
+
+// resource is the answer that carries one resource.
+type resource[T any] struct {
+	ETag   string `header:"ETag" doc:"Names this state of the resource"`
+	Status int    `json:"-"`
+	Body   *T
+}
+
+// createdResource is the answer of a create.
+type createdResource[T any] struct {
+	ETag     string `header:"ETag" doc:"Names this state of the resource"`
+	Location string `header:"Location" doc:"Where the new resource is"`
+	Replayed string `header:"Idempotency-Replayed" doc:"true when the request was a repetition and the resource exists since the first one"`
+	Body     *T
+}
+
+// IdempotencyKey is what makes a create safe to repeat.
+type IdempotencyKey struct {
+	Key string `header:"Idempotency-Key" maxLength:"255" doc:"A value of your making, such as a UUID. The same request with the same key creates once, however often it is sent within a day"`
+}
+
+func (h IdempotencyKey) request(fingerprint []byte) storage.Idempotency {
+	return storage.Idempotency{Key: h.Key, Fingerprint: fingerprint}
+}
+
+// shown answers with a resource, or 304 when the client has this state.
+func shown[T any](value *T, revision int64, h IfNoneMatch) *resource[T] {
+	r := &resource[T]{ETag: etag(revision), Status: 200, Body: value}
+	if h.current(r.ETag) {
+		r.Status, r.Body = 304, nil
+	}
+	return r
+}
+
+// made answers a create.
+func made[T any](value *T, revision int64, path string, replayed bool) *createdResource[T] {
+	r := &createdResource[T]{ETag: etag(revision), Location: base + path, Body: value}
+	if replayed {
+		r.Replayed = "true"
+	}
+	return r
+}

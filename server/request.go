@@ -1,0 +1,122 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"maestro/auth"
+	"maestro/problem"
+)
+
+// exchange is what is known of a request beside its own words. It travels in the
+// request's context.
+type exchange struct {
+	id    string
+	cause error // of the failure it was answered with
+	who   auth.Principal
+}
+
+type exchangeKey struct{}
+
+func exchangeOf(ctx context.Context) *exchange {
+	e, _ := ctx.Value(exchangeKey{}).(*exchange)
+	return e
+}
+
+func requestID(ctx context.Context) string {
+	if e := exchangeOf(ctx); e != nil {
+		return e.id
+	}
+	return ""
+}
+
+// note keeps the cause of a failure for the log.
+func note(ctx context.Context, cause error) {
+	if e := exchangeOf(ctx); e != nil {
+		e.cause = cause
+	}
+}
+
+// maxRequestIDLength bounds a request id that the client brings.
+const maxRequestIDLength = 64
+
+// begin gives the request its id, guards against panics and logs its end.
+func (s *Server) begin(c *gin.Context) {
+	e := &exchange{id: c.GetHeader("X-Request-Id")}
+	if !validRequestID(e.id) {
+		e.id = rand.Text()
+	}
+	c.Request = c.Request.WithContext(context.WithValue(c.Request.Context(), exchangeKey{}, e))
+	header := c.Writer.Header()
+	header["X-Request-Id"] = []string{e.id}
+	for name, value := range s.headers {
+		header[name] = value
+	}
+	start := s.now()
+	defer func() {
+		if p := recover(); p != nil {
+			if p == http.ErrAbortHandler {
+				panic(p)
+			}
+			s.log.Error("panic", "request_id", e.id, "panic", p, "stack", string(debug.Stack()))
+			if !c.Writer.Written() {
+				refuse(c, problem.New(problem.Internal, ""))
+			}
+		}
+		s.logEnd(c, e, s.now().Sub(start))
+	}()
+	c.Next()
+}
+
+func (s *Server) logEnd(c *gin.Context, e *exchange, took time.Duration) {
+	status := c.Writer.Status()
+	level := slog.LevelDebug
+	if status >= 500 {
+		level = slog.LevelError
+	}
+	ctx := c.Request.Context()
+	if !s.log.Enabled(ctx, level) {
+		return
+	}
+	route := c.FullPath()
+	if route == "" {
+		route = "unmatched"
+	}
+	attributes := []slog.Attr{slog.String("request_id", e.id), slog.String("method", c.Request.Method), slog.String("route", route),
+		slog.Int("status", status), slog.Duration("took", took), slog.Int("bytes", c.Writer.Size())}
+	if e.cause != nil {
+		attributes = append(attributes, slog.String("cause", e.cause.Error()))
+	}
+	s.log.LogAttrs(ctx, level, "request", attributes...)
+}
+
+func validRequestID(id string) bool {
+	if id == "" || len(id) > maxRequestIDLength {
+		return false
+	}
+	for _, c := range []byte(id) {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && c != '-' && c != '_' && c != '.' {
+			return false
+		}
+	}
+	return true
+}
+
+// securityHeaders stand on every response.
+func securityHeaders() map[string][]string {
+	return map[string][]string{
+		"Content-Security-Policy":      {"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'; form-action 'self'"},
+		"X-Content-Type-Options":       {"nosniff"},
+		"Referrer-Policy":              {"no-referrer"},
+		"Cross-Origin-Opener-Policy":   {"same-origin"},
+		"Cross-Origin-Resource-Policy": {"same-origin"},
+		"Permissions-Policy":           {"camera=(), geolocation=(), microphone=()"},
+		"Cache-Control":                {"no-store"},
+	}
+}

@@ -1,0 +1,220 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humagin"
+	"github.com/gin-gonic/gin"
+
+	"maestro/auth"
+	"maestro/problem"
+)
+
+// base is the path that every route of the API begins with.
+const base = "/api/v1"
+
+// Body limits, in bytes.
+const (
+	maxBody      = 1 << 20  // of a JSON request
+	maxBatchBody = 32 << 20 // of a batch of metrics
+)
+
+// route describes an operation of the API.
+type route struct {
+	method  string
+	path    string // below base, with {names}
+	access  auth.Access
+	id      string // operationId: what clients call it
+	summary string
+	text    string // more about it, or empty
+	tag     string // the group it is listed in
+	status  int    // of success; 200 unless set
+	maxBody int64  // maxBody unless set
+}
+
+// operation is the route's entry in the OpenAPI document.
+func (r route) operation() huma.Operation {
+	status := r.status
+	if status == 0 {
+		status = http.StatusOK
+	}
+	limit := r.maxBody
+	if limit == 0 {
+		limit = maxBody
+	}
+	op := huma.Operation{
+		Method: r.method, Path: base + r.path, OperationID: r.id, Summary: r.summary, Description: r.text,
+		Tags: []string{r.tag}, DefaultStatus: status, MaxBodyBytes: limit, SkipValidateBody: false,
+		RejectUnknownQueryParameters: true,
+		Extensions:                   map[string]any{"x-maestro-permission": r.access.String()},
+		Responses: map[string]*huma.Response{"default": {
+			Description: "A problem (RFC 9457); the page at its type explains the class",
+			Content:     map[string]*huma.MediaType{"application/problem+json": {Schema: &huma.Schema{Ref: "#/components/schemas/Problem"}}},
+		}},
+	}
+	if r.access != auth.Public {
+		op.Security = []map[string][]string{{"bearer": {}}, {"basic": {}}}
+	}
+	return op
+}
+
+// handle adds an operation whose input and output are small and typed.
+func handle[I, O any](s *Server, r route, handler func(context.Context, *I) (*O, error)) {
+	s.declare(r)
+	huma.Register(s.api, r.operation(), func(ctx context.Context, in *I) (*O, error) {
+		out, err := handler(ctx, in)
+		if err != nil {
+			p := document(err)
+			p.RequestID = requestID(ctx)
+			note(ctx, p.cause)
+			return nil, p
+		}
+		return out, nil
+	})
+}
+
+// handleStream adds an operation that reads or writes a large body by itself.
+// The document describes it; the handler answers failures with refuse.
+func handleStream(s *Server, r route, op huma.Operation, handler gin.HandlerFunc) {
+	s.declare(r)
+	described := r.operation()
+	described.Parameters, described.RequestBody = op.Parameters, op.RequestBody
+	maps.Copy(described.Responses, op.Responses)
+	s.api.OpenAPI().AddOperation(&described)
+	s.engine.Handle(r.method, ginPath(described.Path), handler)
+}
+
+// declare notes what the route asks of its caller. It panics for a route that
+// asks for nothing, which stops the start.
+func (s *Server) declare(r route) {
+	if r.access == auth.Undeclared {
+		panic(fmt.Sprintf("server: %s %s declares no permission", r.method, r.path))
+	}
+	s.access[r.method+" "+ginPath(base+r.path)] = r.access
+}
+
+func ginPath(path string) string {
+	return strings.NewReplacer("{", ":", "}", "").Replace(path)
+}
+
+// Access returns what every route of the API asks of its caller, by method and
+// path.
+func (s *Server) Access() map[string]auth.Access {
+	routes := make(map[string]auth.Access, len(s.access))
+	for key, access := range s.access {
+		segments := strings.Split(key, "/")
+		for i, segment := range segments {
+			if name, ok := strings.CutPrefix(segment, ":"); ok {
+				segments[i] = "{" + name + "}"
+			}
+		}
+		routes[strings.Join(segments, "/")] = access
+	}
+	return routes
+}
+
+// authorize authenticates the request and holds it to what its route declares.
+func (s *Server) authorize(c *gin.Context) {
+	access, declared := s.access[c.Request.Method+" "+c.FullPath()]
+	if !declared {
+		c.Next() // not of the API: the document, the pages, health
+		return
+	}
+	if access == auth.Public {
+		c.Next()
+		return
+	}
+	credential, err := credentialOf(c.Request)
+	if err == nil {
+		e := exchangeOf(c.Request.Context())
+		e.who, err = s.auth.Authenticate(c.Request.Context(), credential)
+		if err == nil {
+			err = access.Check(&e.who)
+		}
+	}
+	if err != nil {
+		refuse(c, err)
+		return
+	}
+	c.Next()
+}
+
+// credentialOf returns the access token or API token that the request carries:
+// as Bearer, or as the password of Basic.
+func credentialOf(r *http.Request) (string, error) {
+	values := r.Header["Authorization"]
+	if len(values) == 1 {
+		scheme, rest, _ := strings.Cut(values[0], " ")
+		switch {
+		case strings.EqualFold(scheme, "bearer"):
+			return rest, nil
+		case strings.EqualFold(scheme, "basic"):
+			if _, password, ok := r.BasicAuth(); ok {
+				return password, nil
+			}
+		}
+	}
+	return "", problem.New(problem.Unauthenticated, "This needs a valid access token or API token.")
+}
+
+// who returns the authenticated caller of a request; nobody on a public route.
+func who(ctx context.Context) *auth.Principal {
+	return &exchangeOf(ctx).who
+}
+
+// newAPI makes the framework's API on the engine.
+func newAPI(engine *gin.Engine, version string) huma.API {
+	configureHuma()
+	schemas := huma.NewMapRegistry("#/components/schemas/", schemaName)
+	aliasTypes(schemas)
+	config := huma.DefaultConfig("Maestro", version)
+	config.OpenAPI = &huma.OpenAPI{
+		OpenAPI: "3.1.0",
+		Info: &huma.Info{Title: "Maestro", Version: version,
+			Description: "The record of a team's ML projects, its library of reusable artifacts, process metrics and predictions. The tenant is always the token's."},
+		Components: &huma.Components{
+			Schemas: schemas,
+			SecuritySchemes: map[string]*huma.SecurityScheme{
+				"bearer": {Type: "http", Scheme: "bearer", Description: "An access token from /auth/login, or an API token"},
+				"basic":  {Type: "http", Scheme: "basic", Description: "Any user name, and an API token as the password"},
+			},
+		},
+	}
+	config.OpenAPIPath, config.DocsPath, config.SchemasPath, config.CreateHooks = "", "", "", nil
+	config.Formats = map[string]huma.Format{"application/json": jsonFormat, "json": jsonFormat}
+	config.RejectUnknownQueryParameters = true
+	api := humagin.New(engine, config)
+	schemas.Schema(problemType, true, "Problem")
+	return api
+}
+
+// methodsOf lists what a path answers to, for the Allow header.
+func (s *Server) methodsOf(path string) []string {
+	var methods []string
+	for _, route := range s.engine.Routes() {
+		if matches(route.Path, path) {
+			methods = append(methods, route.Method)
+		}
+	}
+	slices.Sort(methods)
+	return slices.Compact(methods)
+}
+
+func matches(pattern, path string) bool {
+	want, got := strings.Split(pattern, "/"), strings.Split(path, "/")
+	for i, segment := range want {
+		if strings.HasPrefix(segment, "*") {
+			return true
+		}
+		if i >= len(got) || (segment != got[i] && (!strings.HasPrefix(segment, ":") || got[i] == "")) {
+			return false
+		}
+	}
+	return len(want) == len(got)
+}
