@@ -135,6 +135,9 @@ func (s *Server) authorize(c *gin.Context) {
 		e := exchangeOf(c.Request.Context())
 		e.who, err = s.auth.Authenticate(c.Request.Context(), credential)
 		if err == nil {
+			err = s.limitCaller(&e.who)
+		}
+		if err == nil {
 			err = access.Check(&e.who)
 		}
 	}
@@ -143,6 +146,19 @@ func (s *Server) authorize(c *gin.Context) {
 		return
 	}
 	c.Next()
+}
+
+// limitCaller bounds the requests of one credential, and of one tenant.
+func (s *Server) limitCaller(p *auth.Principal) error {
+	now := s.now()
+	key := p.Session
+	if key.IsZero() {
+		key = p.Credential
+	}
+	if err := s.byCredential.admit(key, now); err != nil {
+		return err
+	}
+	return s.byTenant.admit(p.Tenant, now)
 }
 
 // credentialOf returns the access token or API token that the request carries:

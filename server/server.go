@@ -5,15 +5,20 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gin-gonic/gin"
+	"github.com/klauspost/compress/gzhttp"
+	"github.com/klauspost/compress/gzip"
 
 	"maestro/auth"
 	"maestro/problem"
 	"maestro/storage"
+	"maestro/tenancy"
 )
 
 // Authenticator tells who a credential belongs to, or fails with
@@ -29,6 +34,7 @@ type Options struct {
 	Log     *slog.Logger     // nothing is logged unless set
 	Now     func() time.Time // time.Now unless set
 	Version string
+	Rates   Rates // nothing is bounded unless set
 }
 
 // Server answers HTTP requests. It is an http.Handler.
@@ -44,6 +50,13 @@ type Server struct {
 	access   map[string]auth.Access // by method and gin path
 	headers  map[string][]string
 	document []byte // the OpenAPI document
+	handler  http.Handler
+
+	byAddress    *limiter[netip.Addr]
+	byCredential *limiter[tenancy.ID]
+	byTenant     *limiter[tenancy.ID]
+
+	draining atomic.Bool
 }
 
 // New returns a Server with every route in place. It panics when a route
@@ -57,11 +70,13 @@ func New(o Options) *Server {
 	}
 	gin.SetMode(gin.ReleaseMode)
 	s := &Server{store: o.Store, auth: o.Auth, log: o.Log, now: o.Now, version: o.Version,
-		engine: gin.New(), access: make(map[string]auth.Access), headers: securityHeaders()}
+		engine: gin.New(), access: make(map[string]auth.Access), headers: securityHeaders(),
+		byAddress: newLimiter[netip.Addr](o.Rates.Address), byCredential: newLimiter[tenancy.ID](o.Rates.Credential),
+		byTenant: newLimiter[tenancy.ID](o.Rates.Tenant)}
 	s.engine.HandleMethodNotAllowed = true
 	s.engine.RedirectTrailingSlash = false
 	_ = s.engine.SetTrustedProxies(nil) // an empty list cannot be malformed
-	s.engine.Use(s.begin, s.limitBody, s.authorize)
+	s.engine.Use(s.begin, s.limitAddress, s.authorize)
 	s.engine.NoRoute(func(c *gin.Context) { refuse(c, problem.New(problem.NotFound, "There is nothing at this address.")) })
 	s.engine.NoMethod(func(c *gin.Context) {
 		c.Writer.Header()["Allow"] = []string{strings.Join(s.methodsOf(c.Request.URL.Path), ", ")}
@@ -69,12 +84,25 @@ func New(o Options) *Server {
 	})
 	s.api = newAPI(s.engine, o.Version)
 	s.projectRoutes()
+	s.tenantRoutes()
+	s.systemRoutes()
 	s.document = s.renderDocument()
+	s.handler = compressed(s.engine)
 	return s
 }
 
+// compressed answers in gzip where the client takes it and the text is worth it.
+func compressed(h http.Handler) http.Handler {
+	wrap, err := gzhttp.NewWrapper(gzhttp.MinSize(1024), gzhttp.CompressionLevel(gzip.BestSpeed), gzhttp.ContentTypes([]string{
+		"application/json", "application/problem+json", "text/html", "text/plain", "text/css", "text/javascript", "image/svg+xml"}))
+	if err != nil {
+		panic("server: " + err.Error()) // the options are ours
+	}
+	return wrap(h)
+}
+
 // ServeHTTP implements http.Handler.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.ServeHTTP(w, r) }
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
 // OpenAPI returns the OpenAPI document, as JSON.
 func (s *Server) OpenAPI() []byte { return s.document }
@@ -87,8 +115,6 @@ func (s *Server) renderDocument() []byte {
 	return append(document, '\n')
 }
 
-// limitBody refuses a body that announces more than any address takes. What a
-// single route takes is less and is checked there.
-func (s *Server) limitBody(c *gin.Context) {
-	c.Next()
-}
+// Drain makes the server say that it is not ready, so that no new work is sent
+// to it while it finishes what it has.
+func (s *Server) Drain() { s.draining.Store(true) }

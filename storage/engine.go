@@ -257,3 +257,10 @@ func (s *Store) checkpoints() {
 		}
 	}
 }
+
+// Ping reports whether the database can be read.
+func (s *Store) Ping(ctx context.Context) error {
+	return s.read(ctx, func(c *conn) error {
+		return c.queryRow("SELECT 1", nil, func(row) {})
+	})
+}

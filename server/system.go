@@ -1,0 +1,96 @@
+package server
+
+import (
+	"bytes"
+	"encoding/json"
+	"html/template"
+	"net/http"
+	"slices"
+
+	"github.com/gin-gonic/gin"
+
+	"maestro/problem"
+)
+
+// systemRoutes are what lies outside the API: health, the document, the pages
+// that explain problems.
+func (s *Server) systemRoutes() {
+	s.engine.GET("/livez", s.livez)
+	s.engine.GET("/readyz", s.readyz)
+	s.engine.GET("/openapi.json", func(c *gin.Context) { c.Data(http.StatusOK, "application/json", s.document) })
+	s.engine.GET("/problems", problemIndex)
+	s.engine.GET("/problems/:name", problemPage)
+}
+
+// livez answers as long as the process does.
+func (s *Server) livez(c *gin.Context) {
+	c.Data(http.StatusOK, "application/json", []byte(`{"status":"ok"}`))
+}
+
+// readyz answers 200 when requests can be served, and otherwise says why not.
+func (s *Server) readyz(c *gin.Context) {
+	checks := map[string]string{"draining": "ok", "database": "ok"}
+	if s.draining.Load() {
+		checks["draining"] = "the server is stopping"
+	}
+	if err := s.store.Ping(c.Request.Context()); err != nil {
+		note(c.Request.Context(), err)
+		checks["database"] = "cannot be read"
+	}
+	answer := struct {
+		Status string            `json:"status"`
+		Checks map[string]string `json:"checks"`
+	}{"ok", checks}
+	status := http.StatusOK
+	for _, check := range checks {
+		if check != "ok" {
+			answer.Status, status = "unavailable", http.StatusServiceUnavailable
+		}
+	}
+	encoded, err := json.Marshal(answer)
+	if err != nil {
+		panic("server: " + err.Error()) // strings always encode
+	}
+	c.Data(status, "application/json", encoded)
+}
+
+var problemPages = template.Must(template.New("problem").Parse(`<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{{.Title}} – Maestro</title></head>
+<body><main>{{if .Code}}<p><code>{{.Status}} /problems/{{.Code}}</code></p><h1>{{.Title}}</h1><p>{{.Explain}}</p><p><a href="/problems">All problems</a></p>
+{{else}}<h1>{{.Title}}</h1><ul>{{range .All}}<li><a href="/problems/{{.Code}}">{{.Code}}</a> ({{.Status}}): {{.Title}}</li>{{end}}</ul>{{end}}</main></body></html>
+`))
+
+type problemView struct {
+	Code    problem.Code
+	Status  int
+	Title   string
+	Explain string
+	All     []problemView
+}
+
+func problemIndex(c *gin.Context) {
+	view := problemView{Title: "Problems"}
+	for _, known := range classes {
+		view.All = append(view.All, problemView{Code: known.code, Status: known.status, Title: known.title})
+	}
+	renderProblem(c, view)
+}
+
+func problemPage(c *gin.Context) {
+	i := slices.IndexFunc(classes, func(known class) bool { return string(known.code) == c.Param("name") })
+	if i < 0 {
+		refuse(c, problem.New(problem.NotFound, "There is no such class of problems."))
+		return
+	}
+	known := classes[i]
+	renderProblem(c, problemView{Code: known.code, Status: known.status, Title: known.title, Explain: known.explain})
+}
+
+func renderProblem(c *gin.Context, view problemView) {
+	var page bytes.Buffer
+	if err := problemPages.Execute(&page, view); err != nil {
+		refuse(c, err)
+		return
+	}
+	c.Data(http.StatusOK, "text/html; charset=utf-8", page.Bytes())
+}

@@ -1,0 +1,111 @@
+package server
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"maestro/auth"
+	"maestro/tenancy"
+)
+
+// TenantPath names a tenant.
+type TenantPath struct {
+	ID tenancy.ID `path:"id" doc:"The tenant"`
+}
+
+func (s *Server) tenantRoutes() {
+	const tag = "tenants"
+	handle(s, route{method: http.MethodGet, path: "/tenant", access: auth.Requires(auth.LimitsView), id: "getOwnTenant", tag: tag,
+		summary: "Read your own tenant: its limits and what it uses of them"}, s.getOwnTenant)
+	handle(s, route{method: http.MethodGet, path: "/tenants", access: auth.Operator, id: "listTenants", tag: tag,
+		summary: "List the installation's tenants"}, s.listTenants)
+	handle(s, route{method: http.MethodPost, path: "/tenants", access: auth.Operator, id: "createTenant", tag: tag,
+		summary: "Create a tenant", status: http.StatusCreated}, s.createTenant)
+	handle(s, route{method: http.MethodGet, path: "/tenants/{id}", access: auth.Operator, id: "getTenant", tag: tag,
+		summary: "Read a tenant"}, s.getTenant)
+	handle(s, route{method: http.MethodPatch, path: "/tenants/{id}", access: auth.Operator, id: "updateTenant", tag: tag,
+		summary: "Change a tenant: its name, limits, weights, or suspend it", text: "Members that are absent stay as they are."}, s.updateTenant)
+	handle(s, route{method: http.MethodDelete, path: "/tenants/{id}", access: auth.Operator, id: "deleteTenant", tag: tag,
+		summary: "Delete a tenant and everything it owns", status: http.StatusNoContent,
+		text: "It is gone for its users at once. Its rows and files are removed in the background."}, s.deleteTenant)
+}
+
+func (s *Server) getOwnTenant(ctx context.Context, in *struct{ IfNoneMatch }) (*resource[tenancy.Tenant], error) {
+	t, err := s.store.TenantByID(ctx, who(ctx).Tenant)
+	if err != nil {
+		return nil, err
+	}
+	return &resource[tenancy.Tenant]{Status: http.StatusOK, ETag: etag(t.Revision), Body: &t}, nil
+}
+
+type listTenantsInput struct {
+	PageParams
+	Sort string `query:"sort" default:"name" enum:"name,-name,slug,-slug,created_at,-created_at"`
+}
+
+func (s *Server) listTenants(ctx context.Context, in *listTenantsInput) (*listOutput[tenancy.Tenant], error) {
+	tenants, err := s.store.Tenants(ctx, in.page(in.Sort))
+	if err != nil {
+		return nil, err
+	}
+	return &listOutput[tenancy.Tenant]{Body: newList(tenants)}, nil
+}
+
+type createTenantInput struct {
+	Body body[tenancy.TenantFields]
+
+	fields tenancy.TenantFields
+}
+
+func (in *createTenantInput) Resolve(huma.Context) []error {
+	in.fields = tenancy.NewTenantFields("", "")
+	return in.Body.check(&in.fields)
+}
+
+func (s *Server) createTenant(ctx context.Context, in *createTenantInput) (*createdResource[tenancy.Tenant], error) {
+	t, err := s.store.CreateTenant(ctx, in.fields, nil)
+	if err != nil {
+		return nil, err
+	}
+	return made(&t, t.Revision, "/tenants/"+t.ID.String(), false), nil
+}
+
+func (s *Server) getTenant(ctx context.Context, in *struct {
+	TenantPath
+	IfNoneMatch
+}) (*resource[tenancy.Tenant], error) {
+	t, err := s.store.TenantByID(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &resource[tenancy.Tenant]{Status: http.StatusOK, ETag: etag(t.Revision), Body: &t}, nil
+}
+
+func (s *Server) updateTenant(ctx context.Context, in *struct {
+	TenantPath
+	IfMatch
+	Body patch[tenancy.TenantFields]
+}) (*resource[tenancy.Tenant], error) {
+	match, err := in.match()
+	if err != nil {
+		return nil, err
+	}
+	t, err := s.store.UpdateTenant(ctx, in.ID, match, in.Body.onto, nil)
+	if err != nil {
+		return nil, err
+	}
+	return shown(&t, t.Revision, IfNoneMatch{}), nil
+}
+
+func (s *Server) deleteTenant(ctx context.Context, in *struct {
+	TenantPath
+	IfMatch
+}) (*struct{}, error) {
+	match, err := in.match()
+	if err != nil {
+		return nil, err
+	}
+	return nil, s.store.DeleteTenant(ctx, in.ID, match, nil)
+}
