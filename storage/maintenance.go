@@ -1,9 +1,185 @@
 package storage
 
+import (
+	"context"
+	"errors"
+	"time"
+
+	"maestro/tenancy"
+)
+
+// maintenanceInterval is how often background work looks for something to do
+// without being woken.
+const maintenanceInterval = time.Minute
+
 // Wake asks for a pass of maintenance soon.
 func (s *Store) Wake() {
 	select {
 	case s.wake <- struct{}{}:
 	default: // one is asked for already
+	}
+}
+
+// RunMaintenance does background work until ctx ends: a pass when woken, and one
+// a minute.
+func (s *Store) RunMaintenance(ctx context.Context) {
+	tick := time.NewTicker(maintenanceInterval)
+	defer tick.Stop()
+	for {
+		if err := s.Maintain(ctx); err != nil && ctx.Err() == nil {
+			s.log.Error("maintenance failed; it goes on with the next pass", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.wake:
+		case <-tick.C:
+		}
+	}
+}
+
+// Maintain does one pass of background work: it removes what deleted tenants
+// left and forgets old idempotency keys. Every step is a short write of its own,
+// so that no request waits long behind it, and a pass that is cut short is
+// finished by the next.
+func (s *Store) Maintain(ctx context.Context) error {
+	return errors.Join(
+		s.removeDeletedTenants(ctx),
+		s.forgetIdempotencyKeys(ctx),
+	)
+}
+
+// removalSlice is how many rows of a deleted tenant one write removes: with
+// their index entries some milliseconds of work.
+const removalSlice = 100
+
+// removals empty a deleted tenant's tables, what refers before what is referred
+// to, so that no cascade makes a slice long. The statements of one removal run
+// in one write; the last says how many rows went. $2 is removalSlice. A test
+// compares the tables with the schema.
+var removals = [][]string{
+	{`DELETE FROM artifact_usage WHERE tenant_id = $1 AND id IN (SELECT id FROM artifact_usage WHERE tenant_id = $1 LIMIT $2)`},
+	{`DELETE FROM team_members WHERE tenant_id = $1 AND id IN (SELECT id FROM team_members WHERE tenant_id = $1 LIMIT $2)`},
+	{`DELETE FROM predictions WHERE tenant_id = $1 AND id IN (SELECT id FROM predictions WHERE tenant_id = $1 LIMIT $2)`},
+	{`DELETE FROM series WHERE tenant_id = $1 AND id IN (SELECT id FROM series WHERE tenant_id = $1 LIMIT $2)`},
+	{`DELETE FROM projects WHERE tenant_id = $1 AND id IN (SELECT id FROM projects WHERE tenant_id = $1 LIMIT $2)`},
+	{
+		`DELETE FROM artifact_search WHERE rowid IN (SELECT search_id FROM artifacts WHERE tenant_id = $1 ORDER BY id LIMIT $2)`,
+		`DELETE FROM artifacts WHERE tenant_id = $1 AND id IN (SELECT id FROM artifacts WHERE tenant_id = $1 ORDER BY id LIMIT $2)`,
+	},
+	{`DELETE FROM blobs WHERE tenant_id = $1 AND content_hash IN (SELECT content_hash FROM blobs WHERE tenant_id = $1 LIMIT $2)`},
+	{`DELETE FROM idempotency_keys WHERE tenant_id = $1 AND (actor_id, key) IN (SELECT actor_id, key FROM idempotency_keys WHERE tenant_id = $1 LIMIT $2)`},
+}
+
+const (
+	selectDeletedTenants = `SELECT id FROM tenants WHERE deleted_at IS NOT NULL ORDER BY deleted_at LIMIT 100`
+	deleteTenantRow      = `DELETE FROM tenants WHERE id = $1 AND deleted_at IS NOT NULL`
+)
+
+func (s *Store) removeDeletedTenants(ctx context.Context) error {
+	var deleted []tenancy.ID
+	err := s.read(ctx, func(c *conn) error {
+		return c.query(ctx, selectDeletedTenants, nil, func(r row) error {
+			deleted = append(deleted, r.id(0))
+			return nil
+		})
+	})
+	for _, tenant := range deleted {
+		if err == nil {
+			err = s.removeTenant(ctx, tenant)
+		}
+	}
+	return err
+}
+
+// removeTenant removes the rows and files of a deleted tenant, and last the
+// tenant itself, which is what says that there is work left.
+func (s *Store) removeTenant(ctx context.Context, tenant tenancy.ID) error {
+	start := s.now()
+	for _, removal := range removals {
+		for {
+			removed := int64(0)
+			err := s.writer.do(ctx, tenant, func(tx *Tx) (err error) {
+				for _, statement := range removal {
+					if removed, err = tx.exec(statement, tenant, removalSlice); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+			if removed < removalSlice {
+				break
+			}
+		}
+	}
+	if err := s.root.RemoveAll(tenant.String()); err != nil {
+		return err
+	}
+	err := s.writer.do(ctx, tenant, func(tx *Tx) error {
+		_, err := tx.exec(deleteTenantRow, tenant)
+		return err
+	})
+	if err == nil {
+		s.log.Info("removed a deleted tenant", "tenant", tenant.String(), "took", s.now().Sub(start))
+	}
+	return err
+}
+
+const (
+	selectTenantsAfter = `SELECT id FROM tenants WHERE id > $1 ORDER BY id LIMIT 100`
+	selectExpiredKey   = `SELECT 1 FROM idempotency_keys WHERE tenant_id = $1 AND created_at < $2 LIMIT 1`
+	deleteExpiredKeys  = `DELETE FROM idempotency_keys WHERE tenant_id = $1 AND (actor_id, key) IN
+		(SELECT actor_id, key FROM idempotency_keys WHERE tenant_id = $1 AND created_at < $3 LIMIT $2)`
+)
+
+// forgetIdempotencyKeys removes the keys that are past their life, tenant by
+// tenant. It writes only where there is one.
+func (s *Store) forgetIdempotencyKeys(ctx context.Context) error {
+	return s.eachTenant(ctx, func(tenant tenancy.ID) error {
+		for {
+			expired := tenancy.TimeOf(s.now()) - idempotencyLife
+			err := s.read(ctx, func(c *conn) error {
+				return c.queryRow(selectExpiredKey, []any{tenant, expired}, func(row) {})
+			})
+			if errors.Is(err, errNoRow) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			err = s.writer.do(ctx, tenant, func(tx *Tx) error {
+				_, err := tx.exec(deleteExpiredKeys, tenant, removalSlice, expired)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+		}
+	})
+}
+
+// eachTenant calls f for every tenant, deleted ones included.
+func (s *Store) eachTenant(ctx context.Context, f func(tenancy.ID) error) error {
+	var last tenancy.ID
+	for {
+		var ids []tenancy.ID
+		err := s.read(ctx, func(c *conn) error {
+			return c.query(ctx, selectTenantsAfter, []any{last}, func(r row) error {
+				ids = append(ids, r.id(0))
+				return nil
+			})
+		})
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		for _, id := range ids {
+			if err := f(id); err != nil {
+				return err
+			}
+		}
+		last = ids[len(ids)-1]
 	}
 }
