@@ -1,0 +1,241 @@
+package storage
+
+import (
+	"fmt"
+	"go/ast"
+	"go/constant"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"maestro/tenancy"
+)
+
+// TestEveryStatementBindsItsTenant reads every SQL text of this package, and
+// every text that a list can build, and asks SQLite how it would run it: each
+// table of tenants' rows must be searched by tenant_id, never scanned, and
+// nothing may be sorted in a temporary tree that an index could order.
+func TestEveryStatementBindsItsTenant(t *testing.T) {
+	s := openStore(t)
+	tables := tenantTables(t, s)
+	if len(tables) < 8 {
+		t.Fatalf("found only %d tables of tenants' rows: %v", len(tables), tables)
+	}
+	statements := sourceStatements(t)
+	if len(statements) < 20 {
+		t.Fatalf("found only %d statements in the source", len(statements))
+	}
+	for _, l := range listings() {
+		statements = append(statements, listStatements(l)...)
+	}
+	for _, statement := range statements {
+		for _, fault := range lintStatement(t, s, tables, statement) {
+			t.Errorf("%s\n    in %s", fault, strings.Join(strings.Fields(statement), " "))
+		}
+	}
+}
+
+// TestTheLintFindsWhatItMust holds the lint to statements that are wrong.
+func TestTheLintFindsWhatItMust(t *testing.T) {
+	s := openStore(t)
+	tables := tenantTables(t, s)
+	for _, statement := range []string{
+		"SELECT name FROM projects",
+		"SELECT name FROM projects WHERE id = $1",
+		"SELECT p.name FROM projects p WHERE p.name = $1",
+		"DELETE FROM projects WHERE id = $1",
+		"UPDATE artifacts SET name = $1 WHERE id = $2",
+		"SELECT a.name FROM projects p JOIN artifacts a ON a.name = p.name WHERE p.tenant_id = $1",
+		"INSERT INTO projects (id, name) VALUES ($1, $2)",
+		"SELECT count(*) FROM points",
+	} {
+		if len(lintStatement(t, s, tables, statement)) == 0 {
+			t.Errorf("nothing is found wrong with %s", statement)
+		}
+	}
+}
+
+// untenanted are the statements that may reach rows of several tenants, each
+// with its reason.
+var untenanted = map[string]string{}
+
+var (
+	searched = regexp.MustCompile(`^SEARCH (\w+)(?: USING (?:COVERING )?(?:INDEX \w+|PRIMARY KEY|INTEGER PRIMARY KEY) \((.*)\))?`)
+	scanned  = regexp.MustCompile(`^SCAN (\w+)`)
+)
+
+func lintStatement(t *testing.T, s *Store, tables map[string]bool, statement string) (faults []string) {
+	t.Helper()
+	if _, ok := untenanted[statement]; ok {
+		return nil
+	}
+	if table := tableOf(statement); strings.HasPrefix(strings.TrimSpace(statement), "INSERT") && tables[table] {
+		columns, _, _ := strings.Cut(statement, ")")
+		if !strings.Contains(columns, "tenant_id") {
+			faults = append(faults, "an insert into "+table+" without tenant_id")
+		}
+	}
+	args := make([]any, strings.Count(statement, "$"))
+	for i := range args {
+		args[i] = nil
+	}
+	err := s.read(background, func(c *conn) error {
+		return c.query(background, "EXPLAIN QUERY PLAN "+statement, args, func(r row) error {
+			detail := r.text(3)
+			if m := scanned.FindStringSubmatch(detail); m != nil {
+				if table := resolveAlias(statement, m[1]); tables[table] || table == "points" {
+					faults = append(faults, "scans "+table+": "+detail)
+				}
+			}
+			if m := searched.FindStringSubmatch(detail); m != nil {
+				table := resolveAlias(statement, m[1])
+				if tables[table] && !strings.HasPrefix(m[2], "tenant_id=?") {
+					faults = append(faults, "searches "+table+" without its tenant: "+detail)
+				}
+				if table == "points" && !strings.HasPrefix(m[2], "series=?") {
+					faults = append(faults, "searches points without their series: "+detail)
+				}
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		t.Fatalf("%s\n    in %s", err, statement)
+	}
+	return faults
+}
+
+var target = regexp.MustCompile(`(?i)\b(?:FROM|INTO|UPDATE|JOIN)\s+(\w+)`)
+
+// tableOf returns the table that a statement is about.
+func tableOf(statement string) string {
+	if m := target.FindStringSubmatch(statement); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
+func resolveAlias(statement, name string) string {
+	m := regexp.MustCompile(`(?i)\b(?:FROM|JOIN|,)\s*(\w+)\s+(?:AS\s+)?` + name + `\b`).FindStringSubmatch(statement)
+	if m != nil && !slices.Contains([]string{"from", "join"}, strings.ToLower(m[1])) {
+		return m[1]
+	}
+	return name
+}
+
+// tenantTables lists the tables that hold tenants' rows: those with tenant_id.
+func tenantTables(t *testing.T, s *Store) map[string]bool {
+	t.Helper()
+	tables := map[string]bool{}
+	err := s.read(background, func(c *conn) error {
+		return c.query(background, `SELECT m.name FROM sqlite_schema m JOIN pragma_table_info(m.name) i ON i.name = 'tenant_id' WHERE m.type = 'table'`, nil,
+			func(r row) error { tables[r.text(0)] = true; return nil })
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tables
+}
+
+// sourceStatements returns every constant text of the package's source that is
+// an SQL statement on tables, however it is put together.
+func sourceStatements(t *testing.T) (statements []string) {
+	t.Helper()
+	files := token.NewFileSet()
+	var parsed []*ast.File
+	entries, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		if name := entry.Name(); strings.HasSuffix(name, ".go") && !strings.HasSuffix(name, "_test.go") {
+			file, err := parser.ParseFile(files, name, nil, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			parsed = append(parsed, file)
+		}
+	}
+	info := &types.Info{Types: map[ast.Expr]types.TypeAndValue{}}
+	config := types.Config{Importer: noImports{}, Error: func(error) {}}
+	_, _ = config.Check("maestro/storage", files, parsed, info) // without imports the package's own constants are known all the same
+	verb := regexp.MustCompile(`^\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\s+\S`)
+	seen := map[string]bool{}
+	for _, file := range parsed {
+		var within int // inside a larger constant text
+		var stack []bool
+		ast.Inspect(file, func(n ast.Node) bool {
+			if n == nil {
+				if stack[len(stack)-1] {
+					within--
+				}
+				stack = stack[:len(stack)-1]
+				return true
+			}
+			whole := false
+			if e, ok := n.(ast.Expr); ok {
+				if v := info.Types[e].Value; v != nil && v.Kind() == constant.String {
+					if text := constant.StringVal(v); within == 0 && verb.MatchString(text) && !seen[text] {
+						seen[text] = true
+						statements = append(statements, text)
+					}
+					within++
+					whole = true
+				}
+			}
+			stack = append(stack, whole)
+			return true
+		})
+	}
+	return statements
+}
+
+type noImports struct{}
+
+func (noImports) Import(path string) (*types.Package, error) {
+	return nil, fmt.Errorf("%s is not needed", path)
+}
+
+// listStatements returns every shape of a list's SQL: each sort and direction,
+// first and later pages, without a filter.
+func listStatements(l *listing) (statements []string) {
+	for _, name := range l.sortNames() {
+		for _, descending := range []bool{false, true} {
+			for _, after := range []*position{nil, {Value: int64(1), ID: tenancy.ID{}}} {
+				text, _ := l.statement(tenancy.ID{}, nil, l.sorts[name], descending, after, 50)
+				statements = append(statements, text)
+			}
+		}
+	}
+	return statements
+}
+
+// TestListsAreOrderedByAnIndex holds every unfiltered list to its index: a sort
+// in a temporary tree would read all of a tenant's rows for one page.
+func TestListsAreOrderedByAnIndex(t *testing.T) {
+	s := openStore(t)
+	for _, l := range listings() {
+		for _, statement := range listStatements(l) {
+			err := s.read(background, func(c *conn) error {
+				args := make([]any, strings.Count(statement, "$"))
+				return c.query(background, "EXPLAIN QUERY PLAN "+statement, args, func(r row) error {
+					if detail := r.text(3); strings.Contains(detail, "TEMP B-TREE") {
+						return fmt.Errorf("%s: %s\n    %s", l.name, detail, statement)
+					}
+					return nil
+				})
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+// listings are all lists of the package.
+func listings() []*listing { return []*listing{&projectList, &tenantList} }

@@ -1,0 +1,98 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"maestro/problem"
+	"maestro/tenancy"
+	"maestro/tracking"
+)
+
+var background = context.Background()
+
+// openStore opens a store in a directory of its own and closes it with the test.
+func openStore(t testing.TB) *Store {
+	t.Helper()
+	return reopenStore(t, t.TempDir())
+}
+
+func reopenStore(t testing.TB, dir string) *Store {
+	t.Helper()
+	s, err := Open(background, Options{Dir: dir, Readers: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error("close:", err)
+		}
+	})
+	return s
+}
+
+// newTenant makes a tenant with high limits, lowered by each of with.
+func newTenant(t testing.TB, s *Store, slug string, with ...func(*tenancy.Limits)) *Tenant {
+	t.Helper()
+	fields := tenancy.NewTenantFields("Tenant "+slug, slug)
+	fields.Limits = tenancy.Limits{MaxUsers: 1e9, MaxProjects: 1e9, MaxArtifacts: 1e9, MaxStorageBytes: 1 << 50}
+	for _, change := range with {
+		change(&fields.Limits)
+	}
+	tenant, err := s.CreateTenant(background, fields, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.Tenant(tenancy.Issue(tenant.ID, tenancy.Actor{ID: tenancy.NewID(), Kind: tenancy.ActorUser}))
+}
+
+func newProject(t testing.TB, tenant *Tenant, name string) tracking.Project {
+	t.Helper()
+	p, _, err := tenant.CreateProject(background, tracking.ProjectFields{Name: name, Status: tracking.Planned}, Idempotency{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func wantCode(t testing.TB, err error, want problem.Code) {
+	t.Helper()
+	if got := problem.CodeOf(err); got != want {
+		t.Fatalf("error %v has code %q, want %q", err, got, want)
+	}
+}
+
+// count returns the number that a query for one yields.
+func count(t testing.TB, s *Store, query string, args ...any) (n int64) {
+	t.Helper()
+	err := s.read(background, func(c *conn) error {
+		return c.queryRow(query, args, func(r row) { n = r.int(0) })
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// checkIntegrity fails when SQLite finds a damaged page or a dangling reference.
+func checkIntegrity(t testing.TB, s *Store) {
+	t.Helper()
+	err := s.read(background, func(c *conn) error {
+		err := c.query(background, "PRAGMA integrity_check", nil, func(r row) error {
+			if text := r.text(0); text != "ok" {
+				return fmt.Errorf("integrity check: %s", text)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		return c.query(background, "PRAGMA foreign_key_check", nil, func(r row) error {
+			return fmt.Errorf("a row of %s refers to nothing in %s", r.text(0), r.text(2))
+		})
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,124 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"maestro/problem"
+	"maestro/tenancy"
+	"maestro/tracking"
+)
+
+func TestAFreshInstallationHasTheDefaultTenant(t *testing.T) {
+	s := openStore(t)
+	tenant, err := s.TenantBySlug(background, tenancy.DefaultSlug)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := tenancy.NewTenantFields("Default", tenancy.DefaultSlug)
+	if diff := gocmp.Diff(want, tenant.TenantFields); diff != "" {
+		t.Errorf("differs (-want +got):\n%s", diff)
+	}
+}
+
+func TestTenantsAreKeptApartByNameAndSlug(t *testing.T) {
+	s := openStore(t)
+	fields := tenancy.NewTenantFields("Acme", "acme")
+	fields.Metadata = tenancy.Object(`{"contract":7}`)
+	fields.SuccessWeights = tenancy.SuccessWeights{ModelPerformance: 1}
+	made, err := s.CreateTenant(background, fields, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := gocmp.Diff(fields, made.TenantFields); diff != "" {
+		t.Errorf("create differs (-given +made):\n%s", diff)
+	}
+	for _, taken := range []tenancy.TenantFields{tenancy.NewTenantFields("Acme", "other"), tenancy.NewTenantFields("Other", "acme")} {
+		_, err := s.CreateTenant(background, taken, nil)
+		wantCode(t, err, problem.Conflict)
+	}
+	_, err = s.CreateTenant(background, tenancy.NewTenantFields("", "UPPER"), nil)
+	wantCode(t, err, problem.Validation)
+	refusal := errors.New("no first user")
+	if _, err := s.CreateTenant(background, tenancy.NewTenantFields("Half", "half"), func(*Tx, tenancy.ID) error { return refusal }); !errors.Is(err, refusal) {
+		t.Error(err)
+	}
+	if _, err := s.TenantBySlug(background, "half"); problem.CodeOf(err) != problem.NotFound {
+		t.Error("a tenant whose first user was refused exists")
+	}
+	changed, err := s.UpdateTenant(background, made.ID, func(r int64) bool { return r == 1 }, func(f *tenancy.TenantFields) error { f.MaxProjects = 7; return nil }, nil)
+	if err != nil || changed.MaxProjects != 7 || changed.Revision != 2 {
+		t.Errorf("got %+v, %v", changed, err)
+	}
+	_, err = s.UpdateTenant(background, made.ID, func(r int64) bool { return r == 1 }, func(*tenancy.TenantFields) error { return nil }, nil)
+	wantCode(t, err, problem.PreconditionFailed)
+}
+
+func TestADeletedTenantIsGoneAtOnceAndRemovedInSlices(t *testing.T) {
+	dir := t.TempDir()
+	s := reopenStore(t, dir)
+	doomed, stays := newTenant(t, s, "doomed"), newTenant(t, s, "stays")
+	for i := range 3*removalSlice + 7 {
+		newProject(t, doomed, fmt.Sprint("p", i))
+	}
+	kept := newProject(t, stays, "kept")
+	id := doomed.scope.Tenant()
+	if err := s.DeleteTenant(background, id, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.TenantByID(background, id); problem.CodeOf(err) != problem.NotFound {
+		t.Errorf("a deleted tenant is still found: %v", err)
+	}
+	_, _, err := doomed.CreateProject(background, tracking.ProjectFields{Name: "late", Status: tracking.Planned}, Idempotency{})
+	wantCode(t, err, problem.NotFound)
+	wantCode(t, s.DeleteTenant(background, id, nil, nil), problem.NotFound)
+
+	// The name is free again, and the new tenant is another one.
+	again := newTenant(t, s, "doomed")
+	if again.scope.Tenant() == id {
+		t.Fatal("an id was used twice")
+	}
+
+	// A pass that is cut short goes on later.
+	ctx, cancel := context.WithCancel(background)
+	go func() {
+		for count(t, s, "SELECT count(*) FROM projects WHERE tenant_id = $1", id) > removalSlice {
+			time.Sleep(time.Millisecond)
+		}
+		cancel()
+	}()
+	_ = s.Maintain(ctx)
+	if err := s.Maintain(background); err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range []string{"tenants WHERE id = $1", "projects WHERE tenant_id = $1", "tenant_use WHERE tenant_id = $1"} {
+		if n := count(t, s, "SELECT count(*) FROM "+table, id); n != 0 {
+			t.Errorf("%d rows are left of %s", n, table)
+		}
+	}
+	if _, err := stays.Project(background, kept.ID); err != nil {
+		t.Error("another tenant's project is gone:", err)
+	}
+	checkIntegrity(t, s)
+}
+
+// TestRemovalCoversEveryTenantTable fails when a table of tenants' rows is added
+// and the slices do not know it.
+func TestRemovalCoversEveryTenantTable(t *testing.T) {
+	s := openStore(t)
+	tables := tenantTables(t, s)
+	for _, removal := range removals {
+		for _, statement := range removal {
+			delete(tables, tableOf(statement))
+		}
+	}
+	delete(tables, "tenant_use") // one row, which goes with the tenant's own
+	for table := range tables {
+		t.Errorf("no slice removes the rows of %s", table)
+	}
+}

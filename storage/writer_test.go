@@ -1,0 +1,243 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"maestro/problem"
+	"maestro/tenancy"
+)
+
+// hold occupies the writer until release is called, so that what is queued
+// meanwhile shares the next transaction.
+func hold(t *testing.T, s *Store) (release func() error) {
+	t.Helper()
+	began, end := make(chan struct{}), make(chan struct{})
+	held := queue(t, s, tenancy.NewID(), func(*Tx) error {
+		close(began)
+		<-end
+		return nil
+	})
+	<-began
+	return func() error { close(end); return <-held }
+}
+
+// queue hands a write to the writer and returns when it waits there.
+func queue(t *testing.T, s *Store, tenant tenancy.ID, f func(*Tx) error) (result <-chan error) {
+	t.Helper()
+	r := &write{tenant: tenant, run: f, done: make(chan error, 1)}
+	if err := s.writer.enqueue(r); err != nil {
+		t.Fatal(err)
+	}
+	return r.done
+}
+
+func put(name string) func(*Tx) error {
+	return func(tx *Tx) error {
+		_, err := tx.exec("INSERT INTO settings (name, value) VALUES ($1, x'00')", name)
+		return err
+	}
+}
+
+func has(t *testing.T, s *Store, name string) bool {
+	t.Helper()
+	return count(t, s, "SELECT count(*) FROM settings WHERE name = $1", name) == 1
+}
+
+func TestWritesThatWaitShareOneCommit(t *testing.T) {
+	s := openStore(t)
+	release := hold(t, s)
+	before := s.writer.stats.Commits.Load()
+	var results []<-chan error
+	for i := range 100 {
+		results = append(results, queue(t, s, tenancy.ID{1}, put(fmt.Sprint("row ", i))))
+	}
+	if err := release(); err != nil {
+		t.Fatal(err)
+	}
+	for i, result := range results {
+		if err := <-result; err != nil {
+			t.Fatal(err)
+		}
+		if !has(t, s, fmt.Sprint("row ", i)) {
+			t.Fatalf("row %d is acknowledged and not there", i)
+		}
+	}
+	if commits := s.writer.stats.Commits.Load() - before; commits > 2 {
+		t.Errorf("100 waiting writes took %d commits, want the held one and at most one more", commits)
+	}
+}
+
+func TestAFailedWriteUndoesOnlyItself(t *testing.T) {
+	s := openStore(t)
+	refusal := errors.New("refused after it wrote")
+	release := hold(t, s)
+	first := queue(t, s, tenancy.ID{1}, put("first"))
+	refused := queue(t, s, tenancy.ID{1}, func(tx *Tx) error {
+		return errors.Join(put("refused")(tx), refusal)
+	})
+	constraint := queue(t, s, tenancy.ID{1}, put("first"))
+	panicked := queue(t, s, tenancy.ID{1}, func(tx *Tx) error {
+		if err := put("panicked")(tx); err != nil {
+			return err
+		}
+		panic("a defect")
+	})
+	last := queue(t, s, tenancy.ID{1}, put("last"))
+	if err := release(); err != nil {
+		t.Fatal(err)
+	}
+
+	if err := <-first; err != nil {
+		t.Error(err)
+	}
+	if err := <-refused; !errors.Is(err, refusal) {
+		t.Errorf("got %v, want its own error", err)
+	}
+	if err := <-constraint; !violates(err, uniqueViolation) {
+		t.Errorf("got %v, want the unique violation", err)
+	}
+	if err := <-panicked; err == nil || !strings.Contains(err.Error(), "a defect") || problem.CodeOf(err) != problem.Internal {
+		t.Errorf("got %v, want the panic as an internal error", err)
+	}
+	if err := <-last; err != nil {
+		t.Error(err)
+	}
+	for name, want := range map[string]bool{"first": true, "refused": false, "panicked": false, "last": true} {
+		if got := has(t, s, name); got != want {
+			t.Errorf("%q is there: %v, want %v", name, got, want)
+		}
+	}
+}
+
+func TestATransactionThatBreaksFailsAllInIt(t *testing.T) {
+	s := openStore(t)
+	release := hold(t, s)
+	before := queue(t, s, tenancy.ID{1}, put("before"))
+	breaks := queue(t, s, tenancy.ID{1}, func(tx *Tx) error {
+		_, err := tx.exec("ROLLBACK") // as SQLite does by itself when the disk fails
+		return err
+	})
+	if held := release(); held == nil || <-before == nil || <-breaks == nil {
+		t.Error("acknowledged though the transaction was rolled back")
+	}
+	if has(t, s, "before") {
+		t.Error("refused and there all the same")
+	}
+	if err := s.writer.do(background, tenancy.ID{1}, put("after")); err != nil {
+		t.Errorf("the writer does not go on: %v", err)
+	}
+}
+
+func TestCommitHooksRunForAcknowledgedWritesOnly(t *testing.T) {
+	s := openStore(t)
+	var told []string
+	hook := func(name string, failure error) func(*Tx) error {
+		return func(tx *Tx) error {
+			tx.OnCommit(func() { told = append(told, name) })
+			return failure
+		}
+	}
+	release := hold(t, s)
+	a := queue(t, s, tenancy.ID{1}, hook("a", nil))
+	b := queue(t, s, tenancy.ID{1}, hook("b", errors.New("no")))
+	c := queue(t, s, tenancy.ID{1}, hook("c", nil))
+	if err := release(); err != nil {
+		t.Fatal(err)
+	}
+	<-a
+	<-b
+	<-c
+	if want := []string{"a", "c"}; !slices.Equal(told, want) {
+		t.Errorf("told %v, want %v", told, want)
+	}
+}
+
+func TestAWithdrawnWriteLeavesNoTrace(t *testing.T) {
+	s := openStore(t)
+	release := hold(t, s)
+	ctx, cancel := context.WithCancel(background)
+	cancel()
+	err := s.writer.do(ctx, tenancy.ID{1}, put("withdrawn"))
+	if err := release(); err != nil {
+		t.Fatal(err)
+	}
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want the context's error", err)
+	}
+	if err := s.writer.do(background, tenancy.ID{1}, put("after")); err != nil {
+		t.Fatal(err)
+	}
+	if has(t, s, "withdrawn") {
+		t.Error("a withdrawn write happened")
+	}
+}
+
+func TestTenantsTakeTurns(t *testing.T) {
+	s := openStore(t)
+	var order []string
+	note := func(name string) func(*Tx) error {
+		return func(*Tx) error { order = append(order, name); return nil }
+	}
+	release := hold(t, s)
+	var results []<-chan error
+	for i := range 50 {
+		results = append(results, queue(t, s, tenancy.ID{1}, note(fmt.Sprint("busy ", i))))
+	}
+	results = append(results, queue(t, s, tenancy.ID{2}, note("quiet")), queue(t, s, tenancy.ID{3}, note("other")))
+	if err := release(); err != nil {
+		t.Fatal(err)
+	}
+	for _, result := range results {
+		<-result
+	}
+	if want := []string{"busy 0", "quiet", "other", "busy 1", "busy 2"}; !slices.Equal(order[:5], want) {
+		t.Errorf("began with %v, want %v", order[:5], want)
+	}
+}
+
+func TestAFullQueueRefusesAtOnce(t *testing.T) {
+	s := openStore(t)
+	release := hold(t, s)
+	defer func() {
+		if err := release(); err != nil {
+			t.Error(err)
+		}
+	}()
+	for range maxQueuedTenant {
+		queue(t, s, tenancy.ID{1}, func(*Tx) error { return nil })
+	}
+	err := s.writer.do(background, tenancy.ID{1}, put("too many"))
+	wantCode(t, err, problem.Unavailable)
+	var e *problem.Error
+	if !errors.As(err, &e) || e.RetryAfter <= 0 {
+		t.Error("does not say when to try again")
+	}
+	if queue(t, s, tenancy.ID{2}, put("another tenant")) == nil {
+		t.Error("one tenant's queue refuses another's write")
+	}
+}
+
+func TestAcknowledgedWritesSurviveReopening(t *testing.T) {
+	dir := t.TempDir()
+	s, err := Open(background, Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.writer.do(background, tenancy.ID{1}, put("kept")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.writer.do(background, tenancy.ID{1}, put("late")); problem.CodeOf(err) != problem.Unavailable {
+		t.Errorf("a write after Close got %v, want unavailable", err)
+	}
+	if !has(t, reopenStore(t, dir), "kept") {
+		t.Error("an acknowledged write is gone")
+	}
+}
