@@ -9,6 +9,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"maestro/embed"
 	"maestro/problem"
 )
 
@@ -18,6 +19,9 @@ func (s *Server) systemRoutes() {
 	s.engine.GET("/livez", s.livez)
 	s.engine.GET("/readyz", s.readyz)
 	s.engine.GET("/openapi.json", func(c *gin.Context) { c.Data(http.StatusOK, "application/json", s.document) })
+	swagger := loadAssets(embed.Swagger())
+	s.engine.GET("/docs", func(c *gin.Context) { s.serveAsset(c, swagger, "") })
+	s.engine.GET("/docs/*name", func(c *gin.Context) { s.serveAsset(c, swagger, c.Param("name")) })
 	s.engine.GET("/problems", problemIndex)
 	s.engine.GET("/problems/:name", problemPage)
 }

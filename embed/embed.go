@@ -1,0 +1,21 @@
+package embed
+
+import (
+	"embed"
+	"io/fs"
+)
+
+//go:embed swagger
+var swagger embed.FS
+
+// Swagger returns the API browser: swagger-ui 5.35.0 as its makers built it, and
+// the page that starts it on this server's document.
+func Swagger() fs.FS { return sub(swagger, "swagger") }
+
+func sub(files embed.FS, dir string) fs.FS {
+	inner, err := fs.Sub(files, dir)
+	if err != nil {
+		panic("embed: " + err.Error()) // the directory is embedded above
+	}
+	return inner
+}
