@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/json"
+	"mime"
+	"net/http"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -90,4 +93,18 @@ func (patch[T]) Schema(r huma.Registry) *huma.Schema {
 		r.Map()[name] = &schema
 	}
 	return &huma.Schema{Ref: "#/components/schemas/" + name}
+}
+
+// checkMediaType refuses a body that is not what the route reads. A browser's
+// form cannot send JSON across origins, so this also keeps those out.
+func checkMediaType(r *http.Request, accepted []string) error {
+	if r.ContentLength == 0 {
+		return nil
+	}
+	mediaType, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	charset := parameters["charset"]
+	if err == nil && slices.Contains(accepted, mediaType) && (charset == "" || strings.EqualFold(charset, "utf-8")) {
+		return nil
+	}
+	return problem.New(problem.UnsupportedMedia, "Send the body as %s.", strings.Join(accepted, " or "))
 }

@@ -154,12 +154,13 @@ func refuse(c *gin.Context, err error) {
 
 var installed sync.Once
 
-// configureHuma has the framework's own errors rendered as problems, and arrays
-// never null. The settings are variables of the huma package, so they are made
-// once a process.
+// configureHuma has the framework's own errors rendered as problems, names
+// compared to the letter, and arrays never null. The settings are variables of
+// the huma package, so they are made once a process.
 func configureHuma() {
 	installed.Do(func() {
 		huma.DefaultArrayNullable = false
+		huma.ValidateStrictCasing = true
 		huma.NewErrorWithContext = func(ctx huma.Context, status int, message string, errs ...error) huma.StatusError {
 			p := newHumaProblem(status, message, errs)
 			if ctx != nil {

@@ -32,10 +32,20 @@ type route struct {
 	access  auth.Access
 	id      string // operationId: what clients call it
 	summary string
-	text    string // more about it, or empty
-	tag     string // the group it is listed in
-	status  int    // of success; 200 unless set
-	maxBody int64  // maxBody unless set
+	text    string   // more about it, or empty
+	tag     string   // the group it is listed in
+	status  int      // of success; 200 unless set
+	maxBody int64    // maxBody unless set
+	accepts []string // media types of its body; application/json unless set, anything where it is anyMedia
+}
+
+// anyMedia is what a route accepts that takes any content.
+var anyMedia = []string{"*/*"}
+
+// demand is what a route asks of a request before its handler sees it.
+type demand struct {
+	access  auth.Access
+	accepts []string
 }
 
 // operation is the route's entry in the OpenAPI document.
@@ -96,7 +106,11 @@ func (s *Server) declare(r route) {
 	if r.access == auth.Undeclared {
 		panic(fmt.Sprintf("server: %s %s declares no permission", r.method, r.path))
 	}
-	s.access[r.method+" "+ginPath(base+r.path)] = r.access
+	accepts := r.accepts
+	if accepts == nil {
+		accepts = []string{"application/json"}
+	}
+	s.demands[r.method+" "+ginPath(base+r.path)] = demand{r.access, accepts}
 }
 
 func ginPath(path string) string {
@@ -106,46 +120,55 @@ func ginPath(path string) string {
 // Access returns what every route of the API asks of its caller, by method and
 // path.
 func (s *Server) Access() map[string]auth.Access {
-	routes := make(map[string]auth.Access, len(s.access))
-	for key, access := range s.access {
+	routes := make(map[string]auth.Access, len(s.demands))
+	for key, demand := range s.demands {
 		segments := strings.Split(key, "/")
 		for i, segment := range segments {
 			if name, ok := strings.CutPrefix(segment, ":"); ok {
 				segments[i] = "{" + name + "}"
 			}
 		}
-		routes[strings.Join(segments, "/")] = access
+		routes[strings.Join(segments, "/")] = demand.access
 	}
 	return routes
 }
 
 // authorize authenticates the request and holds it to what its route declares.
 func (s *Server) authorize(c *gin.Context) {
-	access, declared := s.access[c.Request.Method+" "+c.FullPath()]
+	asked, declared := s.demands[c.Request.Method+" "+c.FullPath()]
 	if !declared {
 		c.Next() // not of the API: the document, the pages, health
 		return
 	}
-	if access == auth.Public {
-		c.Next()
-		return
-	}
-	credential, err := credentialOf(c.Request)
-	if err == nil {
-		e := exchangeOf(c.Request.Context())
-		e.who, err = s.auth.Authenticate(c.Request.Context(), credential)
-		if err == nil {
-			err = s.limitCaller(&e.who)
-		}
-		if err == nil {
-			err = access.Check(&e.who)
-		}
-	}
+	err := s.admit(c.Request, asked)
 	if err != nil {
 		refuse(c, err)
 		return
 	}
 	c.Next()
+}
+
+func (s *Server) admit(r *http.Request, asked demand) error {
+	if asked.access != auth.Public {
+		credential, err := credentialOf(r)
+		if err != nil {
+			return err
+		}
+		caller := who(r.Context())
+		if *caller, err = s.auth.Authenticate(r.Context(), credential); err != nil {
+			return err
+		}
+		if err := s.limitCaller(caller); err != nil {
+			return err
+		}
+		if err := asked.access.Check(caller); err != nil {
+			return err
+		}
+	}
+	if asked.accepts[0] == anyMedia[0] {
+		return nil
+	}
+	return checkMediaType(r, asked.accepts)
 }
 
 // limitCaller bounds the requests of one credential, and of one tenant.

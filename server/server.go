@@ -47,7 +47,7 @@ type Server struct {
 
 	engine   *gin.Engine
 	api      huma.API
-	access   map[string]auth.Access // by method and gin path
+	demands  map[string]demand // by method and gin path
 	headers  map[string][]string
 	document []byte // the OpenAPI document
 	handler  http.Handler
@@ -70,7 +70,7 @@ func New(o Options) *Server {
 	}
 	gin.SetMode(gin.ReleaseMode)
 	s := &Server{store: o.Store, auth: o.Auth, log: o.Log, now: o.Now, version: o.Version,
-		engine: gin.New(), access: make(map[string]auth.Access), headers: securityHeaders(),
+		engine: gin.New(), demands: make(map[string]demand), headers: securityHeaders(),
 		byAddress: newLimiter[netip.Addr](o.Rates.Address), byCredential: newLimiter[tenancy.ID](o.Rates.Credential),
 		byTenant: newLimiter[tenancy.ID](o.Rates.Tenant)}
 	s.engine.HandleMethodNotAllowed = true

@@ -78,3 +78,37 @@ func benchTenant(b *testing.B) *Tenant {
 	}
 	return s.Tenant(tenancy.Issue(tenant.ID, tenancy.Actor{}))
 }
+
+// BenchmarkCreateProjectManyTenants spreads the creates over 100 tenants: every
+// row goes to leaves of its own in every index.
+func BenchmarkCreateProjectManyTenants(b *testing.B) {
+	s, err := Open(context.Background(), Options{Dir: b.TempDir()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			b.Error(err)
+		}
+	})
+	tenants := make([]*Tenant, 100)
+	for i := range tenants {
+		tenants[i] = newTenant(b, s, fmt.Sprint("tenant-", i))
+	}
+	var n atomic.Int64
+	create := func() error {
+		i := n.Add(1)
+		fields := tracking.ProjectFields{Name: fmt.Sprint("project ", i), Status: tracking.Planned, Description: "The churn of our customers, by segment"}
+		_, _, err := tenants[i%100].CreateProject(context.Background(), fields, Idempotency{})
+		return err
+	}
+	b.SetParallelism(32)
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if err := create(); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+}

@@ -36,10 +36,10 @@ var projectList = listing{
 	owned:   true,
 	order:   "-created_at",
 	sorts: map[string]sortKey{
-		"created_at":    {"created_at", sortTime},
-		"updated_at":    {"updated_at", sortTime},
-		"name":          {"name", sortText},
-		"success_score": {"coalesce(success_score, -1)", sortNumber},
+		"created_at":    {expression: "created_at", kind: sortTime},
+		"name":          {expression: "name", kind: sortText},
+		"updated_at":    {expression: "updated_at", kind: sortTime, gathered: true},
+		"success_score": {expression: "coalesce(success_score, -1)", kind: sortNumber, gathered: true},
 	},
 }
 

@@ -36,9 +36,9 @@ var tenantList = listing{
 	where:   "t.deleted_at IS NULL",
 	order:   "name",
 	sorts: map[string]sortKey{
-		"created_at": {"t.created_at", sortTime},
-		"name":       {"t.name", sortText},
-		"slug":       {"t.slug", sortText},
+		"created_at": {expression: "t.created_at", kind: sortTime},
+		"name":       {expression: "t.name", kind: sortText},
+		"slug":       {expression: "t.slug", kind: sortText},
 	},
 }
 
