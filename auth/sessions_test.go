@@ -1,0 +1,531 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"maestro/problem"
+	"maestro/tenancy"
+)
+
+func (w *world) refresh(token string) Grant {
+	w.t.Helper()
+	grant, err := w.service.Refresh(w.ctx, token)
+	if err != nil {
+		w.t.Fatalf("refresh: %v", err)
+	}
+	return grant
+}
+
+func (w *world) mustNotRefresh(what, token string) {
+	w.t.Helper()
+	if _, err := w.service.Refresh(w.ctx, token); problem.CodeOf(err) != problem.Unauthenticated {
+		w.t.Errorf("%s: got %v, want the refresh refused", what, err)
+	}
+}
+
+func TestRefreshRotates(t *testing.T) {
+	w := newWorld(t)
+	first := w.login("ada@example.com")
+	w.clock.pass(time.Minute)
+	second := w.refresh(first.RefreshToken)
+	if second.RefreshToken == first.RefreshToken || second.AccessToken == first.AccessToken || second.Session != first.Session {
+		t.Error("the refresh repeats a token or changes the session")
+	}
+	w.mustLive("the access token before", first.AccessToken)
+	w.mustLive("the new access token", second.AccessToken)
+	w.clock.pass(time.Minute)
+	third := w.refresh(second.RefreshToken)
+
+	w.mustNotRefresh("the first token, two rotations later", first.RefreshToken)
+	for name, grant := range map[string]Grant{"first": first, "second": second, "third": third} {
+		w.mustBeDead(name+" access token after the reuse", grant.AccessToken)
+		w.mustNotRefresh(name+" refresh token after the reuse", grant.RefreshToken)
+	}
+	w.mustLive("another session", w.login("ada@example.com").AccessToken)
+}
+
+func TestGrace(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		replay time.Duration
+		same   bool
+	}{{"at once", 0, true}, {"9.9 s later", 9900 * time.Millisecond, true}, {"10.1 s later", 10100 * time.Millisecond, false}} {
+		w := newWorld(t)
+		first := w.login("ada@example.com")
+		second := w.refresh(first.RefreshToken)
+		w.clock.pass(c.replay / 2)
+		if c.same {
+			w.refresh(first.RefreshToken) // must not extend the grace
+		}
+		w.clock.pass(c.replay - c.replay/2)
+		again, err := w.service.Refresh(w.ctx, first.RefreshToken)
+		if (err == nil) != c.same || c.same && again.RefreshToken != second.RefreshToken {
+			t.Errorf("%s: got %v, same successor %v", c.name, err, again.RefreshToken == second.RefreshToken)
+		}
+		if !c.same {
+			w.mustNotRefresh(c.name+": the successor after the reuse", second.RefreshToken)
+		}
+	}
+}
+
+func TestGraceIsNotExtendedByItsUse(t *testing.T) {
+	w := newWorld(t)
+	first := w.login("ada@example.com")
+	w.refresh(first.RefreshToken)
+	for range 3 {
+		w.clock.pass(3 * time.Second)
+		w.refresh(first.RefreshToken)
+	}
+	w.clock.pass(1100 * time.Millisecond)
+	w.mustNotRefresh("10.1 s after the first use", first.RefreshToken)
+}
+
+func TestGraceIsForTheImmediatelyPreviousTokenOnly(t *testing.T) {
+	w := newWorld(t)
+	first := w.login("ada@example.com")
+	second := w.refresh(first.RefreshToken)
+	third := w.refresh(second.RefreshToken)
+	w.mustNotRefresh("the token before the previous one", first.RefreshToken)
+	w.mustNotRefresh("the current one after the reuse", third.RefreshToken)
+}
+
+func TestGraceCanBeTurnedOff(t *testing.T) {
+	w := newWorld(t)
+	w.config.Grace = -1
+	w.reopen()
+	first := w.login("ada@example.com")
+	w.refresh(first.RefreshToken)
+	w.mustNotRefresh("the previous token", first.RefreshToken)
+}
+
+func TestSessionEndsAfterSevenDays(t *testing.T) {
+	w := newWorld(t)
+	grant := w.login("ada@example.com")
+	for range 7 {
+		w.clock.pass(24*time.Hour - time.Second)
+		grant = w.refresh(grant.RefreshToken)
+	}
+	w.clock.pass(7 * time.Second)
+	w.mustNotRefresh("on day 8", grant.RefreshToken)
+}
+
+func TestOneSuccessorUnderConcurrency(t *testing.T) {
+	w := newWorld(t)
+	first := w.login("ada@example.com")
+	var group sync.WaitGroup
+	successors := make(chan string, 200)
+	for range 200 {
+		group.Go(func() {
+			grant, err := w.service.Refresh(context.Background(), first.RefreshToken)
+			if err != nil {
+				t.Errorf("within the grace: %v", err)
+				return
+			}
+			successors <- grant.RefreshToken
+		})
+	}
+	group.Wait()
+	close(successors)
+	distinct := map[string]bool{}
+	for s := range successors {
+		distinct[s] = true
+	}
+	if len(distinct) != 1 {
+		t.Errorf("%d successors, want 1", len(distinct))
+	}
+	if session := w.store.sessions[first.Session]; session.generation != 1 || len(w.store.sessions) != 1 {
+		t.Errorf("generation %d, %d sessions", session.generation, len(w.store.sessions))
+	}
+}
+
+func TestRotationSurvivesARestart(t *testing.T) {
+	w := newWorld(t)
+	first := w.login("ada@example.com")
+	second := w.refresh(first.RefreshToken)
+	w.reopen()
+	if again := w.refresh(first.RefreshToken); again.RefreshToken != second.RefreshToken {
+		t.Error("the restart forgets the successor")
+	}
+	w.clock.pass(11 * time.Second)
+	w.mustNotRefresh("reuse after the restart", first.RefreshToken)
+	w.mustNotRefresh("its successor", second.RefreshToken)
+	w.mustBeDead("its access token", second.AccessToken)
+}
+
+// A forged token names a live session and ends nothing.
+func TestForgedRefreshTokenEndsNothing(t *testing.T) {
+	w := newWorld(t)
+	grant := w.login("ada@example.com")
+	token, _ := w.service.refresh.parse(grant.RefreshToken)
+	token.secret[0] ^= 1
+	other := testRefreshMint(t)
+	w.mustNotRefresh("made with other keys", other.text(token))
+	w.mustNotRefresh("cut", grant.RefreshToken[:80])
+	ahead := token
+	ahead.generation = 7
+	w.mustNotRefresh("of a generation to come", w.service.refresh.text(ahead))
+	w.mustLive("the session", grant.AccessToken)
+	w.refresh(grant.RefreshToken)
+}
+
+func TestLogoutEndsTheSessionAtOnce(t *testing.T) {
+	w := newWorld(t)
+	grant := w.login("ada@example.com")
+	refreshed := w.refresh(grant.RefreshToken)
+	other := w.login("ada@example.com")
+	must(t, w.service.Logout(w.ctx, w.principal(grant.AccessToken), ""))
+	for round := range 2 {
+		w.mustBeDead("the access token", grant.AccessToken)
+		w.mustBeDead("the other access token of the session", refreshed.AccessToken)
+		w.mustNotRefresh("the refresh token", refreshed.RefreshToken)
+		w.mustLive("the other session", other.AccessToken)
+		if round == 0 {
+			w.reopen()
+		}
+	}
+	if w.store.global != 1 {
+		t.Error("the restart made all tokens invalid")
+	}
+}
+
+// Every other spelling of the token is refused as well (golang-jwt alone would
+// accept some).
+func TestMalleatedTokenStillRevoked(t *testing.T) {
+	w := newWorld(t)
+	grant := w.login("ada@example.com")
+	must(t, w.service.Logout(w.ctx, w.principal(grant.AccessToken), ""))
+	last := grant.AccessToken[len(grant.AccessToken)-1]
+	forms := []string{grant.AccessToken, grant.AccessToken + "\n", grant.AccessToken + "=", " " + grant.AccessToken, grant.AccessToken + "==", grant.AccessToken + "\r\n"}
+	for _, c := range base64URL {
+		if byte(c) != last {
+			forms = append(forms, grant.AccessToken[:len(grant.AccessToken)-1]+string(c))
+		}
+	}
+	for _, form := range forms {
+		w.mustBeDead("a form of the revoked token", form)
+	}
+}
+
+func TestLogoutWithARefreshToken(t *testing.T) {
+	w := newWorld(t)
+	w.user(w.acme, "eve@example.com", RoleViewer)
+	mine, mine2, eve := w.login("ada@example.com"), w.login("ada@example.com"), w.login("eve@example.com")
+	me := w.principal(mine.AccessToken)
+
+	must(t, w.service.Logout(w.ctx, w.principal(w.login("ada@example.com").AccessToken), eve.RefreshToken))
+	w.mustLive("another user's session", eve.AccessToken)
+	must(t, w.service.Logout(w.ctx, &Principal{}, "msr_nonsense"))
+	must(t, w.service.Logout(w.ctx, &Principal{}, ""))
+
+	must(t, w.service.Logout(w.ctx, me, mine2.RefreshToken))
+	w.mustBeDead("the caller's session", mine.AccessToken)
+	w.mustBeDead("the session of the refresh token", mine2.AccessToken)
+	must(t, w.service.Logout(w.ctx, &Principal{}, mine2.RefreshToken)) // again: no error
+
+	must(t, w.service.Logout(w.ctx, &Principal{}, eve.RefreshToken)) // the access token has expired
+	w.mustBeDead("the session whose refresh token was given", eve.AccessToken)
+}
+
+func TestLogoutThatCannotBeWritten(t *testing.T) {
+	w := newWorld(t)
+	grant := w.login("ada@example.com")
+	p := w.principal(grant.AccessToken)
+	w.store.fail = unavailable("The disk is full.", errors.New("ENOSPC"))
+	mustCode(t, "the database fails", w.service.Logout(w.ctx, p, ""), problem.Unavailable)
+	w.mustBeDead("after the failure", grant.AccessToken)
+	w.store.fail = nil
+
+	second := w.login("ada@example.com")
+	p = w.principal(second.AccessToken)
+	must(t, w.service.revocations.file.db.Close())
+	mustCode(t, "the file fails", w.service.Logout(w.ctx, p, ""), problem.Unavailable)
+	w.mustBeDead("after the failure", second.AccessToken)
+}
+
+func TestClosedServiceFailsClosed(t *testing.T) {
+	w := newWorld(t)
+	grant := w.login("ada@example.com")
+	_, secret, err := w.service.CreateAPIToken(w.ctx, w.principal(grant.AccessToken), APITokenFields{Name: "job", Scopes: []string{"projects:view"}})
+	must(t, err)
+	must(t, w.service.Close(w.ctx))
+	for _, token := range []string{grant.AccessToken, secret} {
+		_, err := w.service.Authenticate(w.ctx, token)
+		mustCode(t, "closed", err, problem.Unavailable)
+	}
+}
+
+func TestStateThatCannotBeReadIsUnavailable(t *testing.T) {
+	w := newWorld(t)
+	grant := w.login("ada@example.com")
+	w.service.mirror.users.load = func(context.Context, UserKey) (UserState, error) {
+		return UserState{}, errors.New("disk I/O error")
+	}
+	_, err := w.service.Authenticate(w.ctx, grant.AccessToken)
+	mustCode(t, "the user cannot be read", err, problem.Unavailable)
+}
+
+func TestSessionsAreListedAndEnded(t *testing.T) {
+	w := newWorld(t)
+	w.user(w.acme, "eve@example.com", RoleViewer)
+	mine, other, eve := w.login("ada@example.com"), w.login("ada@example.com"), w.login("eve@example.com")
+	p := w.principal(mine.AccessToken)
+	list, err := w.service.Sessions(w.ctx, p)
+	must(t, err)
+	if len(list) != 2 {
+		t.Fatalf("%d sessions, want 2", len(list))
+	}
+	for _, s := range list {
+		if s.Current != (s.ID == mine.Session) || s.Address != "192.0.2.7" || s.UserAgent != "test" || s.UserID != w.ada.User {
+			t.Errorf("listed: %+v", s)
+		}
+	}
+	mustCode(t, "another user's session", w.service.EndSession(w.ctx, p, eve.Session), problem.NotFound)
+	mustCode(t, "no session", w.service.EndSession(w.ctx, p, tenancy.NewID()), problem.NotFound)
+	w.mustLive("another user's session", eve.AccessToken)
+	must(t, w.service.EndSession(w.ctx, p, other.Session))
+	w.mustBeDead("the ended session", other.AccessToken)
+	w.mustNotRefresh("the ended session", other.RefreshToken)
+	w.mustLive("the caller's session", mine.AccessToken)
+
+	must(t, w.service.LogoutAll(w.ctx, p))
+	w.mustBeDead("after logout everywhere", mine.AccessToken)
+	w.mustNotRefresh("after logout everywhere", mine.RefreshToken)
+	w.mustLive("another user", eve.AccessToken)
+}
+
+// What changes about user or tenant is in force at the very next request.
+func TestEveryCauseTakesEffectOnTheNextRequest(t *testing.T) {
+	for name, act := range map[string]func(w *world, admin *Principal){
+		"deactivated": func(w *world, admin *Principal) {
+			must(w.t, w.edit(admin, func(f *UserFields) { f.IsActive = false }))
+		},
+		"demoted": func(w *world, admin *Principal) {
+			must(w.t, w.edit(admin, func(f *UserFields) { f.Roles = []string{RoleViewer} }))
+		},
+		"deleted": func(w *world, admin *Principal) {
+			must(w.t, w.service.DeleteUser(w.ctx, admin, w.ada.User, func(User) error { return nil }))
+		},
+		"revoked":          func(w *world, admin *Principal) { must(w.t, w.service.RevokeUser(w.ctx, admin, w.ada.User)) },
+		"tenant suspended": func(w *world, _ *Principal) { w.store.setTenantActive(w.acme, false) },
+		"tenant suspended and resumed": func(w *world, _ *Principal) {
+			w.store.setTenantActive(w.acme, false)
+			w.store.setTenantActive(w.acme, true)
+		},
+		"tenant's sessions ended": func(w *world, _ *Principal) {
+			must(w.t, w.store.EndTenantSessions(w.ctx, w.acme, "test", w.service.now()))
+		},
+		"everything revoked": func(w *world, _ *Principal) { must(w.t, w.service.RevokeEverything(w.ctx)) },
+	} {
+		w := newWorld(t)
+		admin := w.as(w.acme, "admin@example.com", RoleTenantAdmin)
+		grant := w.login("ada@example.com")
+		w.mustLive(name+": before", grant.AccessToken)
+		act(w, admin)
+		w.mustBeDead(name, grant.AccessToken)
+		w.mustNotRefresh(name, grant.RefreshToken)
+	}
+}
+
+func (w *world) edit(p *Principal, change func(*UserFields)) error {
+	_, err := w.service.UpdateUser(w.ctx, p, w.ada.User, func(u User) (UserFields, error) {
+		change(&u.UserFields)
+		return u.UserFields, nil
+	})
+	return err
+}
+
+func TestPromotionKeepsTheSessionAndWorksAtOnce(t *testing.T) {
+	w := newWorld(t)
+	admin := w.as(w.acme, "admin@example.com", RoleTenantAdmin)
+	grant := w.login("ada@example.com")
+	must(t, w.edit(admin, func(f *UserFields) { f.Roles = []string{RoleMLEngineer} }))
+	if p := w.principal(grant.AccessToken); p.Permissions != mlEngineerPermissions {
+		t.Errorf("the rights are %v", p.Permissions.Names())
+	}
+}
+
+func TestRefreshAgainstRevoke(t *testing.T) {
+	rounds := 300
+	if testing.Short() {
+		rounds = 100
+	}
+	w := newWorld(t)
+	for range rounds {
+		grant := w.login("ada@example.com")
+		p := w.principal(grant.AccessToken)
+		var refreshed Grant
+		var refreshErr error
+		var group sync.WaitGroup
+		group.Go(func() { refreshed, refreshErr = w.service.Refresh(context.Background(), grant.RefreshToken) })
+		group.Go(func() {
+			if err := w.service.Logout(context.Background(), p, ""); err != nil {
+				t.Error(err)
+			}
+		})
+		group.Wait()
+		w.mustBeDead("the token before", grant.AccessToken)
+		w.mustNotRefresh("the refresh token before", grant.RefreshToken)
+		if refreshErr == nil {
+			w.mustBeDead("the new token", refreshed.AccessToken)
+			w.mustNotRefresh("the new refresh token", refreshed.RefreshToken)
+		}
+		w.clock.pass(time.Minute)
+		w.service.Maintain(w.ctx)
+	}
+}
+
+func TestManyLogoutsCollapseIntoTheEpoch(t *testing.T) {
+	w := newWorld(t)
+	var grants []Grant
+	for range DefaultRevocationsPerUser + 6 {
+		grants = append(grants, w.login("ada@example.com"))
+	}
+	for _, grant := range grants {
+		p, err := w.service.Authenticate(w.ctx, grant.AccessToken)
+		if err == nil {
+			must(t, w.service.Logout(w.ctx, &p, ""))
+		}
+	}
+	for _, grant := range grants {
+		w.mustBeDead("a session that was logged out", grant.AccessToken)
+		w.mustNotRefresh("a session that was logged out", grant.RefreshToken)
+	}
+	if n := w.service.revocations.Len(); n != DefaultRevocationsPerUser {
+		t.Errorf("%d revocations are held", n)
+	}
+	w.mustLive("a login afterwards", w.login("ada@example.com").AccessToken)
+}
+
+func TestLostRevocationsMeanThatEverybodyLogsInAgain(t *testing.T) {
+	w := newWorld(t)
+	ended, live := w.login("ada@example.com"), w.login("ada@example.com")
+	must(t, w.service.Logout(w.ctx, w.principal(ended.AccessToken), ""))
+	must(t, w.service.Close(w.ctx))
+	must(t, os.Remove(filepath.Join(w.dir, "revocations.bolt")))
+	w.open()
+	for name, grant := range map[string]Grant{"logged out": ended, "still logged in": live} {
+		w.mustBeDead(name, grant.AccessToken)
+		w.mustNotRefresh(name, grant.RefreshToken)
+	}
+	again := w.login("ada@example.com")
+	w.reopen()
+	w.mustLive("a login afterwards", again.AccessToken)
+}
+
+// The clock was ahead, revocations were swept, the clock is right again: nothing
+// comes back, and logging in works.
+func TestClockThatWasAhead(t *testing.T) {
+	w := newWorld(t)
+	before := w.login("ada@example.com")
+	w.clock.setBack(-365 * 24 * time.Hour)
+	ahead := w.login("ada@example.com")
+	must(t, w.service.Logout(w.ctx, w.principal(ahead.AccessToken), ""))
+	w.clock.pass(2 * time.Hour)
+	w.service.Maintain(w.ctx)
+	if n := w.service.revocations.Len(); n != 0 {
+		t.Fatalf("%d revocations are left", n)
+	}
+	w.clock.setBack(365 * 24 * time.Hour)
+	w.mustBeDead("issued ahead", ahead.AccessToken)
+	after := w.login("ada@example.com")
+	w.mustLive("a login afterwards", after.AccessToken)
+	w.mustNotRefresh("the session before", before.RefreshToken)
+	w.refresh(after.RefreshToken)
+}
+
+func TestIntrospection(t *testing.T) {
+	w := newWorld(t)
+	admin := w.as(w.acme, "admin@example.com", RoleTenantAdmin)
+	colleague := w.as(w.acme, "colleague@example.com", RoleMLEngineer)
+	stranger := w.as(w.globex, "stranger@example.com", RoleTenantAdmin)
+	grant := w.login("ada@example.com")
+	me := w.principal(grant.AccessToken)
+	_, secret, err := w.service.CreateAPIToken(w.ctx, me, APITokenFields{Name: "job", Scopes: []string{"projects:view"}})
+	must(t, err)
+	for _, c := range []struct {
+		name, token string
+		asked       *Principal
+		active      bool
+	}{
+		{"own access token", grant.AccessToken, me, true}, {"own API token", secret, me, true},
+		{"by an admin", grant.AccessToken, admin, true}, {"by a colleague", grant.AccessToken, colleague, false},
+		{"by another tenant", grant.AccessToken, stranger, false}, {"refresh token", grant.RefreshToken, me, false},
+		{"nonsense", "nonsense", me, false}, {"empty", "", me, false},
+	} {
+		got, err := w.service.Introspect(w.ctx, c.asked, c.token)
+		must(t, err)
+		if got.Active != c.active || !c.active && got != (Introspection{}) {
+			t.Errorf("%s: got %+v", c.name, got)
+		}
+		if c.active && (*got.Subject != w.ada.User || *got.Tenant != w.acme || got.ExpiresAt == 0 || got.Scope == "") {
+			t.Errorf("%s: got %+v", c.name, got)
+		}
+	}
+	must(t, w.service.Logout(w.ctx, me, ""))
+	if got, err := w.service.Introspect(w.ctx, admin, grant.AccessToken); err != nil || got != (Introspection{}) {
+		t.Errorf("after the logout: %+v, %v", got, err)
+	}
+}
+
+func TestAuthenticateIsCheapOnceSeen(t *testing.T) {
+	w := newWorld(t)
+	grant := w.login("ada@example.com")
+	w.mustLive("first", grant.AccessToken)
+	loads := w.store.loads
+	if n := testing.AllocsPerRun(1000, func() {
+		if _, err := w.service.Authenticate(w.ctx, grant.AccessToken); err != nil {
+			panic(err)
+		}
+	}); n > 5 {
+		t.Errorf("%.0f allocations, want 5 at most", n)
+	}
+	if w.store.loads != loads {
+		t.Errorf("the database was asked %d times", w.store.loads-loads)
+	}
+}
+
+func BenchmarkAuthenticate(b *testing.B) {
+	w := newWorld(b)
+	w.config.Clock = SystemClock()
+	w.reopen()
+	grant := w.login("ada@example.com")
+	_, secret, err := w.service.CreateAPIToken(w.ctx, w.principal(grant.AccessToken), APITokenFields{Name: "job", Scopes: []string{"projects:view"}})
+	must(b, err)
+	run := func(name, token string) {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := w.service.Authenticate(w.ctx, token); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	run("access token seen before", grant.AccessToken)
+	run("API token", secret)
+	b.Run("access token first seen", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			w.service.tokens.verified = newTokenCache(16)
+			if _, err := w.service.Authenticate(w.ctx, grant.AccessToken); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("parallel", func(b *testing.B) {
+		b.ReportAllocs()
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				if _, err := w.service.Authenticate(w.ctx, grant.AccessToken); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	})
+}
