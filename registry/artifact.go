@@ -32,7 +32,7 @@ type ArtifactFields struct {
 	Type        string         `json:"type" enum:"feature_pipeline,model_template,schema,notebook,model,dataset,config,report"`
 	Version     string         `json:"version" minLength:"1" maxLength:"100" doc:"Unique with the name in the tenant"`
 	Description string         `json:"description" required:"false" maxLength:"10000"`
-	Tags        []string       `json:"tags" required:"false" maxItems:"64" doc:"At most 64, of at most 64 characters each; kept sorted, each once"`
+	Tags        Tags           `json:"tags" required:"false" maxItems:"64" doc:"At most 64, of at most 64 characters each; kept sorted, each once"`
 	ContentHash *string        `json:"content_hash" required:"false" pattern:"^[0-9a-f]{64}$" doc:"SHA-256 of the content, hexadecimal. Given at creation, the content uploaded later must match it"`
 	MediaType   string         `json:"media_type" required:"false" maxLength:"255" doc:"Media type of the content"`
 	StorageURI  string         `json:"storage_uri" required:"false" maxLength:"2048" doc:"Where the content is, when it is kept elsewhere"`
@@ -53,6 +53,9 @@ type Artifact struct {
 	UpdatedAt      tenancy.Time `json:"updated_at"`
 	Revision       int64        `json:"-"` // counts the changes; the ETag is made of it
 }
+
+// Tags are what people label an artifact with.
+type Tags []string
 
 var hashPattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
 

@@ -112,3 +112,19 @@ func AppendJSONFloatOrNull(b []byte, f *float64) []byte {
 	}
 	return AppendJSONFloat(b, *f)
 }
+
+// AppendJSONIntOrNull appends the number that n points to, or null.
+func AppendJSONIntOrNull(b []byte, n *int64) []byte {
+	if n == nil {
+		return append(b, "null"...)
+	}
+	return strconv.AppendInt(b, *n, 10)
+}
+
+// AppendJSONStringOrNull appends the text that text points to, or null.
+func AppendJSONStringOrNull(b []byte, text *string) []byte {
+	if text == nil {
+		return append(b, "null"...)
+	}
+	return AppendJSONString(b, *text)
+}

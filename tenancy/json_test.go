@@ -77,14 +77,18 @@ func TestAppendJSONFloatHasNoNaN(t *testing.T) {
 func TestAppendJSONOfValues(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		id, instant := anyID.Draw(t, "id"), anyTime.Draw(t, "time")
-		f := rapid.Float64Range(-1e9, 1e9).Draw(t, "f")
+		f, n, text := rapid.Float64Range(-1e9, 1e9).Draw(t, "f"), rapid.Int64().Draw(t, "n"), anyText.Draw(t, "text")
 		b := id.AppendJSON([]byte("["))
 		b = instant.AppendJSON(append(b, ','))
 		b = AppendJSONOrNull(append(b, ','), &id)
 		b = AppendJSONOrNull[Time](append(b, ','), nil)
 		b = AppendJSONFloatOrNull(append(b, ','), &f)
 		b = AppendJSONFloatOrNull(append(b, ','), nil)
-		if got, want := string(append(b, ']')), standard(t, []any{id, instant, id, nil, f, nil}); got != want {
+		b = AppendJSONIntOrNull(append(b, ','), &n)
+		b = AppendJSONIntOrNull(append(b, ','), nil)
+		b = AppendJSONStringOrNull(append(b, ','), &text)
+		b = AppendJSONStringOrNull(append(b, ','), nil)
+		if got, want := string(append(b, ']')), standard(t, []any{id, instant, id, nil, f, nil, n, nil, text, nil}); got != want {
 			t.Fatalf("got %s, want %s", got, want)
 		}
 	})

@@ -67,12 +67,7 @@ type Project struct {
 type Attributes map[string]any
 
 // MarshalJSON implements json.Marshaler: no attributes are {}, not null.
-func (a Attributes) MarshalJSON() ([]byte, error) {
-	if a == nil {
-		return []byte("{}"), nil
-	}
-	return json.Marshal(map[string]any(a))
-}
+func (a Attributes) MarshalJSON() ([]byte, error) { return a.AppendJSON(nil), nil }
 
 // UnmarshalJSON replaces the map whole; null empties it. Values that may not be
 // are kept for the validation to name.
