@@ -147,8 +147,10 @@ func checkRange(c *problem.Checks, location string, value *float64, low, high fl
 	}
 }
 
+const timeRule = "must be a time in RFC 3339, or a date, in the years 1970 to 2199"
+
 func checkTime(c *problem.Checks, location string, t *tenancy.Time) {
 	if t != nil {
-		c.Require(*t >= tenancy.MinTime && *t < tenancy.EndTime, location, "must be a time in RFC 3339, or a date, in the years 1970 to 2199")
+		c.Require(*t >= tenancy.MinTime && *t < tenancy.EndTime, location, timeRule)
 	}
 }

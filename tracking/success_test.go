@@ -279,11 +279,11 @@ func TestSuccessRisesWithTheOutcome(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		outcomes := rapid.SliceOfN(anyOutcome, 1, 20).Draw(t, "outcomes")
 		weights := anyWeights.Draw(t, "weights")
-		before := SuccessScores(outcomes, weights)[0]
+		weights.ModelPerformance += 0.1
 		o := &outcomes[0]
-		if before == nil || o.BusinessImpact == nil || o.ComputeCost == nil {
-			t.Skip("nothing to better")
-		}
+		o.Finished, o.ModelPerformance = true, new(rapid.Float64Range(0, 1).Draw(t, "performance"))
+		o.BusinessImpact, o.ComputeCost = new(1.0), new(3.0)
+		before := SuccessScores(outcomes, weights)[0]
 		o.BusinessImpact = new(*o.BusinessImpact + rapid.Float64Range(0, 5).Draw(t, "more impact"))
 		o.ComputeCost = new(*o.ComputeCost - rapid.Float64Range(0, 5).Draw(t, "less cost"))
 		if after := SuccessScores(outcomes, weights)[0]; *after < *before-1e-9 {
