@@ -98,10 +98,11 @@ func TestDecodePointsRefusesValues(t *testing.T) {
 		{"the zero id", `[{"project_id":"00000000-0000-0000-0000-000000000000","metric_type":"loss","metric_value":1}]`, []string{"body[0].project_id is required"}},
 		{"metric types", `[` + strings.Join([]string{
 			strings.Replace(good, `loss`, ``, 1), strings.Replace(good, `loss`, strings.Repeat("x", 101), 1), strings.Replace(good, `loss`, ` loss`, 1),
-			strings.Replace(good, `loss`, `a\u0000b`, 1), strings.Replace(good, `loss`, `\ud800`, 1), strings.Replace(good, `loss`, ``, 1),
+			strings.Replace(good, `loss`, `a\u0000b`, 1), strings.Replace(good, `loss`, `\ud800`, 1), strings.Replace(good, `loss`, ``, 1), strings.Replace(good, `loss`, `a\b\f\n\r\tb`, 1),
 		}, ",") + `]`, []string{
 			"body[0].metric_type must not be empty", "body[1].metric_type must be 1 to 100 characters long", "body[2].metric_type must not begin or end with space",
 			"body[3].metric_type must not contain control characters", "body[4].metric_type must not contain half of a surrogate pair", "body[5].metric_type must not be empty",
+			"body[6].metric_type must not contain control characters",
 		}},
 		{"times", `[` + with("timestamp", `"1969-12-31T23:59:59Z"`) + `,` + with("timestamp", `"2200-01-01"`) + `,` + with("timestamp", `"yesterday"`) + `,` + with("timestamp", `""`) + `]`, []string{
 			"body[0].timestamp must be a time in RFC 3339, or a date, in the years 1970 to 2199", "body[1].timestamp must be a time in RFC 3339, or a date, in the years 1970 to 2199",
@@ -254,7 +255,7 @@ func TestDecodePointsRoundTrip(t *testing.T) {
 			p := anyPoint.Filter(func(p Point) bool {
 				var c problem.Checks
 				p.Check(&c, "")
-				return c.Err() == nil && (len(p.Metadata) == 0 || new(tenancy.Object).UnmarshalJSON(p.Metadata) == nil)
+				return c.Err() == nil
 			}).Draw(t, "point")
 			return p
 		}), 0, 20).Draw(t, "points")
@@ -271,7 +272,7 @@ func TestDecodePointsRoundTrip(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		var want []Point // as encoding/json reads it: HTML escapes in metadata stay
+		var want []Point // as encoding/json reads it: no metadata has become {}
 		if err := json.Unmarshal(array, &want); err != nil {
 			t.Fatal(err)
 		}
