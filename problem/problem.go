@@ -110,23 +110,41 @@ func CodeOf(err error) Code {
 	return Internal
 }
 
+// MaxViolations is how many violations of one input are listed; the rest are
+// only counted, so that the answer to a hostile input stays small.
+const MaxViolations = 100
+
 // Checks collects the violations of one input, so that all are named at once.
 // The zero value is ready to use.
 type Checks struct {
 	violations []Violation
+	unlisted   int // found after the list was full
 }
 
 // Require records a violation at location unless ok holds.
 func (c *Checks) Require(ok bool, location, format string, args ...any) {
 	if !ok {
-		c.violations = append(c.violations, Violation{Location: location, Message: fmt.Sprintf(format, args...)})
+		c.Refuse(location, format, args...)
 	}
+}
+
+// Refuse records a violation at location.
+func (c *Checks) Refuse(location, format string, args ...any) {
+	if len(c.violations) == MaxViolations {
+		c.unlisted++
+		return
+	}
+	c.violations = append(c.violations, Violation{Location: location, Message: fmt.Sprintf(format, args...)})
 }
 
 // Err returns a Validation error with everything recorded, or nil.
 func (c *Checks) Err() error {
-	if len(c.violations) == 0 {
+	switch {
+	case len(c.violations) == 0:
 		return nil
+	case c.unlisted > 0:
+		return &Error{Code: Validation, Detail: fmt.Sprintf("Some values are not allowed; %d more than are listed.", c.unlisted), Violations: c.violations}
+	default:
+		return &Error{Code: Validation, Detail: "Some values are not allowed.", Violations: c.violations}
 	}
-	return &Error{Code: Validation, Detail: "Some values are not allowed.", Violations: c.violations}
 }

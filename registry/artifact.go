@@ -1,10 +1,13 @@
 package registry
 
 import (
+	"fmt"
 	"mime"
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"maestro/problem"
 	"maestro/tenancy"
@@ -20,6 +23,7 @@ const (
 	MaxTagRunes         = 64
 	MaxVersionRunes     = 100
 	MaxURIRunes         = 2048
+	maxMediaTypeBytes   = 255
 )
 
 // ArtifactFields are what a caller sets of an artifact.
@@ -28,7 +32,7 @@ type ArtifactFields struct {
 	Type        string         `json:"type" enum:"feature_pipeline,model_template,schema,notebook,model,dataset,config,report"`
 	Version     string         `json:"version" minLength:"1" maxLength:"100" doc:"Unique with the name in the tenant"`
 	Description string         `json:"description" required:"false" maxLength:"10000"`
-	Tags        []string       `json:"tags" required:"false" maxItems:"64" doc:"At most 64, of at most 64 characters each; kept sorted, each once"`
+	Tags        Tags           `json:"tags" required:"false" maxItems:"64" doc:"At most 64, of at most 64 characters each; kept sorted, each once"`
 	ContentHash *string        `json:"content_hash" required:"false" pattern:"^[0-9a-f]{64}$" doc:"SHA-256 of the content, hexadecimal. Given at creation, the content uploaded later must match it"`
 	MediaType   string         `json:"media_type" required:"false" maxLength:"255" doc:"Media type of the content"`
 	StorageURI  string         `json:"storage_uri" required:"false" maxLength:"2048" doc:"Where the content is, when it is kept elsewhere"`
@@ -50,9 +54,13 @@ type Artifact struct {
 	Revision       int64        `json:"-"` // counts the changes; the ETag is made of it
 }
 
+// Tags are what people label an artifact with.
+type Tags []string
+
 var hashPattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// Normalise brings tags into their kept form: sorted, each once.
+// Normalise brings tags into their kept form: sorted, each once. It belongs
+// after Validate, which names a wrong tag by its place in the input.
 func (f *ArtifactFields) Normalise() {
 	slices.Sort(f.Tags)
 	f.Tags = slices.Compact(f.Tags)
@@ -63,30 +71,49 @@ func (f *ArtifactFields) Validate() error {
 	var c problem.Checks
 	tenancy.CheckName(&c, "body.name", f.Name)
 	c.Require(slices.Contains(ArtifactTypes[:], f.Type), "body.type", "must be one of the artifact types")
-	tenancy.CheckName(&c, "body.version", f.Version)
-	tenancy.CheckText(&c, "body.version", f.Version, 0, MaxVersionRunes)
+	tenancy.CheckLabel(&c, "body.version", f.Version, MaxVersionRunes)
 	tenancy.CheckText(&c, "body.description", f.Description, 0, MaxDescriptionRunes)
 	checkTags(&c, "body.tags", f.Tags)
 	if f.ContentHash != nil {
 		c.Require(hashPattern.MatchString(*f.ContentHash), "body.content_hash", "must be 64 lower-case hexadecimal digits")
 	}
 	if f.MediaType != "" {
-		_, _, err := mime.ParseMediaType(f.MediaType)
-		c.Require(err == nil && len(f.MediaType) <= 255, "body.media_type", "must be a media type")
+		c.Require(isMediaType(f.MediaType), "body.media_type", "must be a media type of at most %d characters", maxMediaTypeBytes)
 	}
-	tenancy.CheckText(&c, "body.storage_uri", f.StorageURI, 0, MaxURIRunes)
+	checkURI(&c, "body.storage_uri", f.StorageURI)
 	f.Metadata.Check(&c, "body.metadata")
-	c.Require(!strings.ContainsAny(f.StorageURI, "\r\n\t "), "body.storage_uri", "must not contain space")
 	return c.Err()
 }
 
 func checkTags(c *problem.Checks, location string, tags []string) {
-	c.Require(len(tags) <= MaxTags, location, "must be at most %d", MaxTags)
 	if len(tags) > MaxTags {
+		c.Refuse(location, "must be at most %d", MaxTags)
 		return
 	}
-	for _, tag := range tags {
-		tenancy.CheckName(c, location, tag)
-		tenancy.CheckText(c, location, tag, 0, MaxTagRunes)
+	for i, tag := range tags {
+		tenancy.CheckLabel(c, fmt.Sprintf("%s[%d]", location, i), tag, MaxTagRunes)
+	}
+}
+
+// isMediaType bounds the length before it parses.
+func isMediaType(text string) bool {
+	if len(text) > maxMediaTypeBytes || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return false
+	}
+	full, _, err := mime.ParseMediaType(text)
+	return err == nil && strings.Contains(full, "/")
+}
+
+// checkURI leaves the form to the storage that is named: s3://bucket/key,
+// file:///data/x, /mnt/models/x. It refuses what a browser would run.
+func checkURI(c *problem.Checks, location, uri string) {
+	tenancy.CheckText(c, location, uri, 0, MaxURIRunes)
+	if len(uri) > MaxURIRunes*utf8.UTFMax {
+		return
+	}
+	c.Require(!strings.ContainsFunc(uri, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), location, "must not contain space or control characters")
+	scheme, _, _ := strings.Cut(uri, ":")
+	for _, script := range []string{"javascript", "data", "vbscript"} {
+		c.Require(!strings.EqualFold(scheme, script) || scheme == uri, location, "must not be a script")
 	}
 }

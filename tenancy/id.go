@@ -68,6 +68,6 @@ func (id *ID) UnmarshalText(text []byte) error {
 		digits[n] = c
 		n++
 	}
-	_, err := hex.Decode(id[:], digits[:])
+	_, err := hex.Decode(id[:], digits[:]) // hexadecimal digits only, as seen above
 	return err
 }

@@ -82,8 +82,12 @@ func (f *TenantFields) Validate() error {
 	c.Require(f.MaxProjects >= 0, "body.max_projects", "must not be negative")
 	c.Require(f.MaxArtifacts >= 0, "body.max_artifacts", "must not be negative")
 	c.Require(f.MaxStorageBytes >= 0, "body.max_storage_bytes", "must not be negative")
-	w := f.SuccessWeights
-	total := 0.0
+	f.SuccessWeights.check(&c)
+	f.Metadata.Check(&c, "body.metadata")
+	return c.Err()
+}
+
+func (w SuccessWeights) check(c *problem.Checks) {
 	for _, part := range []struct {
 		name   string
 		weight float64
@@ -91,10 +95,8 @@ func (f *TenantFields) Validate() error {
 		{"model_performance", w.ModelPerformance}, {"business_impact", w.BusinessImpact},
 		{"cost_efficiency", w.CostEfficiency}, {"delivery_speed", w.DeliverySpeed},
 	} {
+		// A comparison with NaN is false, so NaN is refused as well.
 		c.Require(part.weight >= 0 && part.weight <= 1, "body.success_weights."+part.name, "must be between 0 and 1")
-		total += part.weight
 	}
-	c.Require(total > 0, "body.success_weights", "must not all be zero")
-	f.Metadata.Check(&c, "body.metadata")
-	return c.Err()
+	c.Require(w != SuccessWeights{}, "body.success_weights", "must not all be zero")
 }

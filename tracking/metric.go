@@ -25,8 +25,7 @@ type Point struct {
 // Check records every value of the point that is not allowed, at location.
 func (p *Point) Check(c *problem.Checks, location string) {
 	c.Require(!p.ProjectID.IsZero(), location+".project_id", "is required")
-	tenancy.CheckName(c, location+".metric_type", p.MetricType)
-	tenancy.CheckText(c, location+".metric_type", p.MetricType, 0, MaxMetricTypeRunes)
+	tenancy.CheckLabel(c, location+".metric_type", p.MetricType, MaxMetricTypeRunes)
 	c.Require(!math.IsNaN(p.MetricValue) && !math.IsInf(p.MetricValue, 0), location+".metric_value", "must be a finite number")
 	checkTime(c, location+".timestamp", p.Timestamp)
 	p.Metadata.Check(c, location+".metadata")

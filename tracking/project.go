@@ -2,8 +2,10 @@ package tracking
 
 import (
 	"encoding/json"
+	"maps"
 	"math"
 	"regexp"
+	"slices"
 
 	"maestro/problem"
 	"maestro/tenancy"
@@ -65,12 +67,7 @@ type Project struct {
 type Attributes map[string]any
 
 // MarshalJSON implements json.Marshaler: no attributes are {}, not null.
-func (a Attributes) MarshalJSON() ([]byte, error) {
-	if a == nil {
-		return []byte("{}"), nil
-	}
-	return json.Marshal(map[string]any(a))
-}
+func (a Attributes) MarshalJSON() ([]byte, error) { return a.AppendJSON(nil), nil }
 
 // UnmarshalJSON replaces the map whole; null empties it. Values that may not be
 // are kept for the validation to name.
@@ -91,14 +88,14 @@ func (f *ProjectFields) Validate() error {
 	if f.ProblemClass != nil {
 		c.Require(wordPattern.MatchString(*f.ProblemClass), "body.problem_class", "must be a lower-case word of at most 50 characters")
 	}
-	c.Require(f.Status.known(), "body.status", "must be planned, active, completed or abandoned")
+	c.Require(slices.Contains(Statuses[:], f.Status), "body.status", "must be planned, active, completed or abandoned")
 	checkRange(&c, "body.complexity_score", f.ComplexityScore, 1, 100)
 	if f.TeamSize != nil {
 		c.Require(*f.TeamSize >= 1 && *f.TeamSize <= MaxTeamSize, "body.team_size", "must be between 1 and %d", MaxTeamSize)
 	}
 	checkTime(&c, "body.start_date", f.StartDate)
 	checkTime(&c, "body.completion_date", f.CompletionDate)
-	if f.StartDate != nil && f.CompletionDate != nil {
+	if f.StartDate != nil && f.CompletionDate != nil && *f.CompletionDate != tenancy.NoTime {
 		c.Require(*f.CompletionDate >= *f.StartDate, "body.completion_date", "must not be before start_date")
 	}
 	checkRange(&c, "body.model_performance", f.ModelPerformance, 0, 1)
@@ -110,32 +107,28 @@ func (f *ProjectFields) Validate() error {
 }
 
 func (a Attributes) check(c *problem.Checks) {
-	c.Require(len(a) <= MaxAttributes, "body.attributes", "must have at most %d names", MaxAttributes)
-	for name, value := range a {
-		location := "body.attributes"
-		if len(name) <= MaxAttributeRunes {
-			location += "." + name
+	if len(a) > MaxAttributes {
+		c.Refuse("body.attributes", "must have at most %d names", MaxAttributes)
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(a)) {
+		var ofName problem.Checks
+		tenancy.CheckLabel(&ofName, "body.attributes", name, MaxAttributeRunes)
+		if ofName.Err() != nil {
+			c.Refuse("body.attributes", "must have names of 1 to %d characters, without control characters and without space around them", MaxAttributeRunes)
+			continue
 		}
-		tenancy.CheckText(c, location, name, 1, MaxAttributeRunes)
-		switch v := value.(type) {
+		location := "body.attributes." + name
+		switch v := a[name].(type) {
 		case string:
 			tenancy.CheckText(c, location, v, 0, MaxAttributeRunes)
 		case float64:
 			c.Require(!math.IsNaN(v) && !math.IsInf(v, 0), location, "must be a finite number")
 		case bool:
 		default:
-			c.Require(false, location, "must be a number, a string or a bool")
+			c.Refuse(location, "must be a number, a string or a bool")
 		}
 	}
-}
-
-func (s Status) known() bool {
-	for _, known := range Statuses {
-		if s == known {
-			return true
-		}
-	}
-	return false
 }
 
 func checkRange(c *problem.Checks, location string, value *float64, low, high float64) {
@@ -154,8 +147,10 @@ func checkRange(c *problem.Checks, location string, value *float64, low, high fl
 	}
 }
 
+const timeRule = "must be a time in RFC 3339, or a date, in the years 1970 to 2199"
+
 func checkTime(c *problem.Checks, location string, t *tenancy.Time) {
 	if t != nil {
-		c.Require(*t >= tenancy.MinTime && *t < tenancy.EndTime, location, "must be a time in RFC 3339, or a date, in the years 1970 to 2199")
+		c.Require(*t >= tenancy.MinTime && *t < tenancy.EndTime, location, timeRule)
 	}
 }
