@@ -31,6 +31,12 @@ CREATE INDEX projects_finished_cost ON projects (tenant_id, compute_cost)
 CREATE INDEX projects_finished_time ON projects (tenant_id, completion_date - start_date)
     WHERE status = 'completed' AND completion_date IS NOT NULL AND start_date IS NOT NULL;
 
+-- Which tenants' scores are behind: since when, and how many outcomes have
+-- changed, which tells a rescoring whether it saw them all.
+ALTER TABLE tenant_use ADD COLUMN scores_stale_since INTEGER;
+ALTER TABLE tenant_use ADD COLUMN outcome_changes INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX tenant_use_stale ON tenant_use (scores_stale_since) WHERE scores_stale_since IS NOT NULL;
+
 ALTER TABLE artifacts ADD COLUMN media_type TEXT NOT NULL DEFAULT '';
 ALTER TABLE artifacts ADD COLUMN is_active INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE artifacts ADD COLUMN created_by BLOB;

@@ -29,6 +29,8 @@ func (s *Server) projectRoutes() {
 		summary: "Change a project", text: "Members that are absent stay as they are; null empties; attributes and metadata are replaced whole."}, s.updateProject)
 	handle(s, route{method: http.MethodDelete, path: "/projects/{id}", access: auth.Requires(auth.ProjectsDelete), id: "deleteProject", tag: tag,
 		summary: "Delete a project with its team, usages, metrics and predictions", status: http.StatusNoContent}, s.deleteProject)
+	handle(s, route{method: http.MethodGet, path: "/projects/{id}/success", access: auth.Requires(auth.ProjectsView), id: "explainSuccess", tag: tag,
+		summary: "See what a project's success score is made of"}, s.explainSuccess)
 	handle(s, route{method: http.MethodPatch, path: "/projects/{id}/success", access: auth.Requires(auth.ProjectsUpdate), id: "recordSuccess", tag: tag,
 		summary: "Record how a project turned out", text: "Sets the outcome and completes the project. Its completion date is now unless given."}, s.recordSuccess)
 }
@@ -103,6 +105,14 @@ func (s *Server) updateProject(ctx context.Context, in *updateProjectInput) (*re
 		return nil, err
 	}
 	return shown(&p, p.Version, IfNoneMatch{}), nil
+}
+
+func (s *Server) explainSuccess(ctx context.Context, in *struct{ ProjectPath }) (*struct{ Body *tracking.Score }, error) {
+	score, err := s.store.Tenant(who(ctx).Scope).SuccessParts(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &struct{ Body *tracking.Score }{&score}, nil
 }
 
 // outcome is what PATCH …/success takes.

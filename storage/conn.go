@@ -201,6 +201,14 @@ func (r row) object(i int) tenancy.Object {
 	return tenancy.Object(text)
 }
 
+// number reads a column of either number type, as sums and differences are.
+func (r row) number(i int) float64 {
+	if v, ok := r.values[i].(int64); ok {
+		return float64(v)
+	}
+	return r.float(i)
+}
+
 func (r row) nullText(i int) *string {
 	if r.null(i) {
 		return nil

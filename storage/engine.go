@@ -64,7 +64,10 @@ type Store struct {
 	log     *slog.Logger
 
 	cursorKey []byte
-	schema    int64
+	standings standings // used by the writer's goroutine only
+
+	rescoreAfter map[tenancy.ID]time.Time // used by maintenance only
+	schema       int64
 
 	wake  chan struct{}
 	stop  chan struct{}
@@ -95,7 +98,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err := ensureFile(filepath.Join(o.Dir, databaseName)); err != nil {
 		return nil, fmt.Errorf("storage: %w", err)
 	}
-	s := &Store{dir: o.Dir, now: o.Now, log: o.Log, count: o.Readers, wake: make(chan struct{}, 1), stop: make(chan struct{})}
+	s := &Store{dir: o.Dir, now: o.Now, log: o.Log, count: o.Readers, wake: make(chan struct{}, 1), stop: make(chan struct{}),
+		standings: make(standings), rescoreAfter: make(map[tenancy.ID]time.Time)}
 	if err := s.open(ctx); err != nil {
 		return nil, fmt.Errorf("storage: %w", err)
 	}

@@ -62,7 +62,9 @@ func TestTheLintFindsWhatItMust(t *testing.T) {
 
 // untenanted are the statements that may reach rows of several tenants, each
 // with its reason.
-var untenanted = map[string]string{}
+var untenanted = map[string]string{
+	selectStaleTenants: "background work finds the tenants that have something to do by an index of just those",
+}
 
 var (
 	searched = regexp.MustCompile(`^SEARCH (\w+)(?: USING (?:COVERING )?(?:INDEX \w+|PRIMARY KEY|INTEGER PRIMARY KEY) \((.*)\))?`)

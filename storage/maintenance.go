@@ -8,9 +8,11 @@ import (
 	"maestro/tenancy"
 )
 
-// maintenanceInterval is how often background work looks for something to do
-// without being woken.
-const maintenanceInterval = time.Minute
+// How often background work looks for something to do without being woken.
+const (
+	maintenanceInterval = time.Minute
+	rescoreInterval     = time.Second
+)
 
 // Wake asks for a pass of maintenance soon.
 func (s *Store) Wake() {
@@ -21,31 +23,38 @@ func (s *Store) Wake() {
 }
 
 // RunMaintenance does background work until ctx ends: a pass when woken, and one
-// a minute.
+// a minute; scores that are behind every second.
 func (s *Store) RunMaintenance(ctx context.Context) {
-	tick := time.NewTicker(maintenanceInterval)
-	defer tick.Stop()
+	pass, rescore := time.NewTicker(maintenanceInterval), time.NewTicker(rescoreInterval)
+	defer pass.Stop()
+	defer rescore.Stop()
+	work := s.Maintain
 	for {
-		if err := s.Maintain(ctx); err != nil && ctx.Err() == nil {
-			s.log.Error("maintenance failed; it goes on with the next pass", "error", err)
+		if err := work(ctx); err != nil && ctx.Err() == nil {
+			s.log.Error("background work failed; it goes on with the next pass", "error", err)
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-s.wake:
-		case <-tick.C:
+			work = s.Maintain
+		case <-pass.C:
+			work = s.Maintain
+		case <-rescore.C:
+			work = s.Rescore
 		}
 	}
 }
 
 // Maintain does one pass of background work: it removes what deleted tenants
-// left and forgets old idempotency keys. Every step is a short write of its own,
+// left, forgets old idempotency keys and derives scores anew. Every step is a short write of its own,
 // so that no request waits long behind it, and a pass that is cut short is
 // finished by the next.
 func (s *Store) Maintain(ctx context.Context) error {
 	return errors.Join(
 		s.removeDeletedTenants(ctx),
 		s.forgetIdempotencyKeys(ctx),
+		s.Rescore(ctx),
 	)
 }
 

@@ -93,7 +93,7 @@ func (t *Tenant) CreateProject(ctx context.Context, fields tracking.ProjectField
 			return err
 		}
 		p = tracking.Project{ID: id, TenantID: t.scope.Tenant(), ProjectFields: fields, CreatedBy: t.author(), CreatedAt: tx.Now, UpdatedAt: tx.Now, Version: 1}
-		if err := t.score(tx, &p); err != nil {
+		if err := t.score(tx, nil, &p); err != nil {
 			return err
 		}
 		_, err = tx.exec(insertProject, p.ID, p.TenantID, p.Name, p.Description, p.ProblemClass, string(p.Status), p.ComplexityScore, p.TeamSize,
@@ -158,7 +158,7 @@ func (t *Tenant) UpdateProject(ctx context.Context, id tenancy.ID, match Match, 
 
 // saveProject writes a changed project and what follows from the change.
 func (t *Tenant) saveProject(tx *Tx, before, p *tracking.Project) error {
-	if err := t.score(tx, p); err != nil {
+	if err := t.score(tx, before, p); err != nil {
 		return err
 	}
 	p.UpdatedAt = tx.Now
@@ -181,6 +181,9 @@ func (t *Tenant) DeleteProject(ctx context.Context, id tenancy.ID, match Match) 
 			return err
 		}
 		if err := match.check(p.Version); err != nil {
+			return err
+		}
+		if err := t.score(tx, &p, nil); err != nil {
 			return err
 		}
 		if _, err := tx.exec(deleteProject, t.scope.Tenant(), id); err != nil {

@@ -10,7 +10,8 @@ import (
 )
 
 const tenantColumns = `t.id, t.name, t.slug, t.is_active, t.max_users, t.max_projects, t.max_artifacts, t.max_storage_bytes,
-	t.success_weights, t.metadata, t.created_at, t.updated_at, t.revision, u.users, u.projects, u.artifacts, u.storage_bytes`
+	t.success_weights, t.metadata, t.created_at, t.updated_at, t.revision, u.users, u.projects, u.artifacts, u.storage_bytes,
+	u.scores_stale_since`
 
 const (
 	selectTenant = `SELECT ` + tenantColumns + ` FROM tenants t JOIN tenant_use u ON u.tenant_id = t.id WHERE t.id = $1 AND t.deleted_at IS NULL`
@@ -131,6 +132,12 @@ func (s *Store) UpdateTenant(ctx context.Context, id tenancy.ID, match Match, ch
 			return err
 		}
 		t.UpdatedAt, t.Revision = tx.Now, before.Revision+1
+		if t.SuccessWeights != before.SuccessWeights {
+			if _, err := tx.exec(markScoresStale, id, tx.Now); err != nil {
+				return err
+			}
+			t.ScoresStaleSince = &tx.Now
+		}
 		if then != nil {
 			return then(tx, &before, &t)
 		}
@@ -173,11 +180,10 @@ func readTenant(r row) tenancy.Tenant {
 			Metadata: r.object(9),
 		},
 		CreatedAt: r.time(10), UpdatedAt: r.time(11), Revision: r.int(12),
-		Use: tenancy.Use{Users: r.int(13), Projects: r.int(14), Artifacts: r.int(15), StorageBytes: r.int(16)},
+		Use:              tenancy.Use{Users: r.int(13), Projects: r.int(14), Artifacts: r.int(15), StorageBytes: r.int(16)},
+		ScoresStaleSince: r.nullTime(17),
 	}
-	if err := json.Unmarshal([]byte(r.text(8)), &t.SuccessWeights); err != nil {
-		panic("storage: the weights of a tenant are damaged: " + err.Error())
-	}
+	t.SuccessWeights = decodeWeights(r.text(8))
 	return t
 }
 

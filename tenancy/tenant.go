@@ -60,7 +60,11 @@ type TenantFields struct {
 type Tenant struct {
 	ID ID `json:"id"`
 	TenantFields
-	Use       Use   `json:"use" doc:"What the tenant holds now"`
+	Use Use `json:"use" doc:"What the tenant holds now"`
+
+	// ScoresStaleSince tells the lag of the scores that depend on other projects.
+	ScoresStaleSince *Time `json:"scores_stale_since" doc:"Since when success scores wait to be derived anew; null when all are up to date"`
+
 	CreatedAt Time  `json:"created_at"`
 	UpdatedAt Time  `json:"updated_at"`
 	Revision  int64 `json:"-"` // counts the changes; the ETag is made of it
