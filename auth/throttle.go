@@ -242,12 +242,13 @@ func CanonicalName(typed string) string {
 	if len(typed) > 4*MaxEmailBytes {
 		typed = typed[:4*MaxEmailBytes]
 	}
-	folded := cases.Fold().String(norm.NFKC.String(typed))
+	folded := norm.NFKC.String(cases.Fold().String(norm.NFKC.String(typed)))
 	folded = strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == unicode.ReplacementChar {
 			return -1
 		}
 		return r
 	}, folded)
-	return strings.Trim(folded, ".")
+	// A combining sign that stood on a removed space now stands on a letter.
+	return strings.Trim(norm.NFKC.String(folded), ".")
 }
