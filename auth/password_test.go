@@ -182,7 +182,7 @@ func TestEveryRefusalTakesAsLong(t *testing.T) {
 	h := testHasher(t, MinHashCost)
 	cases := refusals(t, h)
 	samples := map[string][]time.Duration{}
-	for range 100 {
+	for range 60 {
 		for name, c := range cases {
 			started := time.Now()
 			_, err := h.Verify(t.Context(), c[0], c[1])
@@ -191,12 +191,12 @@ func TestEveryRefusalTakesAsLong(t *testing.T) {
 			samples[name] = append(samples[name], took)
 		}
 	}
-	median := func(name string) float64 {
+	quick := func(name string) float64 { // the tenth part that was least disturbed by others
 		slices.Sort(samples[name])
-		return float64(samples[name][len(samples[name])/2])
+		return float64(samples[name][len(samples[name])/10])
 	}
 	for name := range cases {
-		if ratio := median(name) / median("wrong"); ratio < 0.95 || ratio > 1.05 {
+		if ratio := quick(name) / quick("wrong"); ratio < 0.95 || ratio > 1.05 {
 			t.Errorf("%s takes %.3f times as long as a wrong password", name, ratio)
 		}
 	}
