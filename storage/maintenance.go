@@ -38,13 +38,14 @@ func (s *Store) RunMaintenance(ctx context.Context) {
 	}
 }
 
-// Maintain does one pass of background work: it removes what deleted tenants
-// left and forgets old idempotency keys. Every step is a short write of its own,
+// Maintain does one pass of background work: it removes what deleted tenants and
+// dropped series left and forgets old idempotency keys. Every step is a short write of its own,
 // so that no request waits long behind it, and a pass that is cut short is
 // finished by the next.
 func (s *Store) Maintain(ctx context.Context) error {
 	return errors.Join(
 		s.removeDeletedTenants(ctx),
+		s.removeDroppedPoints(ctx),
 		s.forgetIdempotencyKeys(ctx),
 	)
 }
