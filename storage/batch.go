@@ -115,7 +115,7 @@ func (b *batch) unknown(projects map[tenancy.ID]bool) error {
 	var c problem.Checks
 	for i := range b.points {
 		if projects[b.points[i].ProjectID] {
-			c.Require(false, b.place(i)+".project_id", "must be a project of the tenant")
+			c.Refuse(b.place(i)+".project_id", "must be a project of the tenant")
 		}
 	}
 	return c.Err()

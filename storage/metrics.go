@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"maestro/problem"
 	"maestro/tenancy"
 	"maestro/tracking"
 )
@@ -122,7 +123,7 @@ func (t *Tenant) checkProjects(tx *Tx, b *batch) error {
 		if !found {
 			unknown[project] = true
 		}
-		if len(unknown) == 100 {
+		if len(unknown) == problem.MaxViolations {
 			break // enough to name: the rest is not worth the writer's time
 		}
 	}
