@@ -134,6 +134,9 @@ func (s *Server) recordBatch(r *http.Request, room *bytes.Buffer) (accepted int,
 	if err != nil {
 		return 0, false, err
 	}
+	if r.ContentLength > maxBatchBody {
+		return 0, false, unreadable(&http.MaxBytesError{Limit: maxBatchBody})
+	}
 	if _, err := room.ReadFrom(http.MaxBytesReader(nil, r.Body, maxBatchBody)); err != nil {
 		return 0, false, unreadable(err)
 	}
@@ -173,7 +176,7 @@ type acceptedPoints struct {
 
 // batchOperation describes the batch, which the handler reads by itself.
 func batchOperation(schemas huma.Registry) huma.Operation {
-	point := huma.SchemaFromType(schemas, reflect.TypeFor[tracking.Point]())
+	point := schemas.Schema(reflect.TypeFor[tracking.Point](), true, "")
 	mostPoints, longestKey := tracking.MaxBatchPoints, maxIdempotencyKey
 	return huma.Operation{
 		Parameters: []*huma.Param{{Name: "Idempotency-Key", In: "header", Schema: &huma.Schema{Type: huma.TypeString, MaxLength: &longestKey},
@@ -183,7 +186,7 @@ func batchOperation(schemas huma.Registry) huma.Operation {
 			ndjson:             {Schema: point},
 		}},
 		Responses: map[string]*huma.Response{"201": {Description: "Every point is recorded", Content: map[string]*huma.MediaType{
-			"application/json": {Schema: huma.SchemaFromType(schemas, reflect.TypeFor[acceptedPoints]())}}}},
+			"application/json": {Schema: schemas.Schema(reflect.TypeFor[acceptedPoints](), true, "")}}}},
 	}
 }
 

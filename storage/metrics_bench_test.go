@@ -50,3 +50,30 @@ func benchPoints(b *testing.B, t *Tenant, n, types int) []tracking.Point {
 	}
 	return points
 }
+
+// BenchmarkSamples is a chart of 500 points from a series that is held whole, and
+// from one that is reduced while it is read.
+func BenchmarkSamples(b *testing.B) {
+	for _, n := range []int{100_000, 1_000_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			t := benchTenant(b)
+			points := benchPoints(b, t, 10_000, 1)
+			for at := tenancy.Time(0); at < tenancy.Time(n); {
+				for i := range points {
+					*points[i].Timestamp = at
+					at++
+				}
+				if _, err := t.AddPoints(context.Background(), points, Idempotency{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			r := PointRange{Project: points[0].ProjectID, MetricType: points[0].MetricType}
+			b.ReportAllocs()
+			for b.Loop() {
+				if samples, err := t.Samples(context.Background(), r, 500); err != nil || len(samples) < 490 {
+					b.Fatal(len(samples), err)
+				}
+			}
+		})
+	}
+}
