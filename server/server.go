@@ -84,6 +84,8 @@ func New(o Options) *Server {
 	})
 	s.api = newAPI(s.engine, o.Version)
 	s.projectRoutes()
+	s.memberRoutes()
+	s.metricRoutes()
 	s.tenantRoutes()
 	s.systemRoutes()
 	s.document = s.renderDocument()

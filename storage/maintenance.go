@@ -46,13 +46,14 @@ func (s *Store) RunMaintenance(ctx context.Context) {
 	}
 }
 
-// Maintain does one pass of background work: it removes what deleted tenants
-// left, forgets old idempotency keys and derives scores anew. Every step is a short write of its own,
-// so that no request waits long behind it, and a pass that is cut short is
-// finished by the next.
+// Maintain does one pass of background work: it removes what deleted tenants and
+// dropped series left, forgets old idempotency keys and derives scores anew.
+// Every step is a short write of its own, so that no request waits long behind
+// it, and a pass that is cut short is finished by the next.
 func (s *Store) Maintain(ctx context.Context) error {
 	return errors.Join(
 		s.removeDeletedTenants(ctx),
+		s.removeDroppedPoints(ctx),
 		s.forgetIdempotencyKeys(ctx),
 		s.Rescore(ctx),
 	)

@@ -175,7 +175,7 @@ func (t *Tenant) saveProject(tx *Tx, before, p *tracking.Project) error {
 // DeleteProject removes a project with its members, usages, metrics and
 // predictions. The points of its series are removed in the background.
 func (t *Tenant) DeleteProject(ctx context.Context, id tenancy.ID, match Match) error {
-	return t.write(ctx, func(tx *Tx) error {
+	err := t.write(ctx, func(tx *Tx) error {
 		p, err := t.project(tx.conn, id)
 		if err != nil {
 			return err
@@ -192,6 +192,10 @@ func (t *Tenant) DeleteProject(ctx context.Context, id tenancy.ID, match Match) 
 		_, err = tx.exec(giveProjects, t.scope.Tenant(), 1)
 		return err
 	})
+	if err == nil {
+		t.Wake() // its points are left
+	}
+	return err
 }
 
 func readProject(r row) tracking.Project {
