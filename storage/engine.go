@@ -199,8 +199,27 @@ func (s *Store) WriterStats() (stats *WriterStats, waiting int) {
 }
 
 // read runs f on a read connection. Each statement in f sees what was committed
-// when it began.
+// when it began, or later.
 func (s *Store) read(ctx context.Context, f func(*conn) error) error {
+	return s.onReader(ctx, func(c *conn) error {
+		if err := c.see(s.writer.stats.Commits.Load()); err != nil {
+			return err
+		}
+		return f(c)
+	})
+}
+
+// snapshot is read with all of f seeing one state of the database.
+func (s *Store) snapshot(ctx context.Context, f func(*conn) error) error {
+	return s.onReader(ctx, func(c *conn) error {
+		if err := c.hold(s.writer.stats.Commits.Load()); err != nil {
+			return err
+		}
+		return f(c)
+	})
+}
+
+func (s *Store) onReader(ctx context.Context, f func(*conn) error) error {
 	select {
 	case c := <-s.readers:
 		defer func() { s.readers <- c }()
@@ -208,18 +227,6 @@ func (s *Store) read(ctx context.Context, f func(*conn) error) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// snapshot is read with all of f seeing one state of the database.
-func (s *Store) snapshot(ctx context.Context, f func(*conn) error) error {
-	return s.read(ctx, func(c *conn) error {
-		if _, err := c.exec("BEGIN"); err != nil {
-			return err
-		}
-		err := f(c)
-		_, end := c.exec("COMMIT")
-		return errors.Join(err, end)
-	})
 }
 
 // secret returns the named random key of this data directory, made on first use.
@@ -256,6 +263,7 @@ func (s *Store) checkpoints() {
 		if err != nil || info.Size() < checkpointBytes {
 			continue
 		}
+		s.releaseIdleReaders()
 		if _, err := c.exec("PRAGMA wal_checkpoint(PASSIVE)"); err != nil {
 			s.log.Warn("checkpoint failed", "error", err)
 		}
@@ -267,4 +275,17 @@ func (s *Store) Ping(ctx context.Context) error {
 	return s.read(ctx, func(c *conn) error {
 		return c.queryRow("SELECT 1", nil, func(row) {})
 	})
+}
+
+// releaseIdleReaders ends the snapshots that idle readers hold, because the log
+// cannot begin anew while one is held.
+func (s *Store) releaseIdleReaders() {
+	for range s.count {
+		select {
+		case c := <-s.readers:
+			c.release()
+			s.readers <- c
+		default: // all are at work, and will see what was committed since
+		}
+	}
 }
