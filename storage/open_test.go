@@ -2,7 +2,6 @@ package storage
 
 import (
 	"context"
-	"fmt"
 	"testing"
 
 	"maestro/problem"
@@ -75,24 +74,10 @@ func count(t testing.TB, s *Store, query string, args ...any) (n int64) {
 	return n
 }
 
-// checkIntegrity fails when SQLite finds a damaged page or a dangling reference.
+// checkIntegrity fails when anything in the database contradicts itself.
 func checkIntegrity(t testing.TB, s *Store) {
 	t.Helper()
-	err := s.read(background, func(c *conn) error {
-		err := c.query(background, "PRAGMA integrity_check", nil, func(r row) error {
-			if text := r.text(0); text != "ok" {
-				return fmt.Errorf("integrity check: %s", text)
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		return c.query(background, "PRAGMA foreign_key_check", nil, func(r row) error {
-			return fmt.Errorf("a row of %s refers to nothing in %s", r.text(0), r.text(2))
-		})
-	})
-	if err != nil {
+	if err := s.Check(background); err != nil {
 		t.Error(err)
 	}
 }

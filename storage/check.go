@@ -1,0 +1,63 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Check reads the whole database and reports everything that contradicts itself:
+// damaged pages, references to nothing, counters that are not what they count.
+// It takes time in proportion to the database and changes nothing.
+func (s *Store) Check(ctx context.Context) error {
+	var faults []error
+	err := s.snapshot(ctx, func(c *conn) error {
+		err := c.query(ctx, "PRAGMA integrity_check", nil, func(r row) error {
+			if text := r.text(0); text != "ok" {
+				faults = append(faults, fmt.Errorf("the database is damaged: %s", text))
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		err = c.query(ctx, "PRAGMA foreign_key_check", nil, func(r row) error {
+			faults = append(faults, fmt.Errorf("a row of %s refers to a row of %s that is not there", r.text(0), r.text(2)))
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		for _, counter := range counters {
+			err := c.query(ctx, counter.statement, nil, func(r row) error {
+				faults = append(faults, fmt.Errorf("tenant %s counts %d %s and has %d", r.id(0), r.int(1), counter.name, r.int(2)))
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return errors.Join(append(faults, err)...)
+}
+
+// counters find the tenants whose counters are wrong. Deleted tenants' rows are
+// on their way out and are not counted.
+var counters = []struct{ name, statement string }{
+	{"projects", countedProjects}, {"artifacts", countedArtifacts}, {"bytes", countedBytes},
+	{"points of a series", countedPoints}, {"usages of an artifact", countedUsages},
+}
+
+const (
+	countedProjects = `SELECT u.tenant_id, u.projects, (SELECT count(*) FROM projects p WHERE p.tenant_id = u.tenant_id) AS actual
+		FROM tenants t JOIN tenant_use u ON u.tenant_id = t.id WHERE t.deleted_at IS NULL AND u.projects <> actual`
+	countedArtifacts = `SELECT u.tenant_id, u.artifacts, (SELECT count(*) FROM artifacts a WHERE a.tenant_id = u.tenant_id) AS actual
+		FROM tenants t JOIN tenant_use u ON u.tenant_id = t.id WHERE t.deleted_at IS NULL AND u.artifacts <> actual`
+	countedBytes = `SELECT u.tenant_id, u.storage_bytes, (SELECT coalesce(sum(size_bytes), 0) FROM blobs b WHERE b.tenant_id = u.tenant_id) AS actual
+		FROM tenants t JOIN tenant_use u ON u.tenant_id = t.id WHERE t.deleted_at IS NULL AND u.storage_bytes <> actual`
+	countedPoints = `SELECT s.tenant_id, s.points, (SELECT count(*) FROM points p WHERE p.series = s.id) AS actual
+		FROM tenants t JOIN series s ON s.tenant_id = t.id WHERE t.deleted_at IS NULL AND s.points <> actual`
+	countedUsages = `SELECT a.tenant_id, a.usage_count, (SELECT count(*) FROM artifact_usage u WHERE u.tenant_id = a.tenant_id AND u.artifact_id = a.id) AS actual
+		FROM tenants t JOIN artifacts a ON a.tenant_id = t.id WHERE t.deleted_at IS NULL AND a.usage_count <> actual`
+)
