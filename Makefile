@@ -1,0 +1,64 @@
+# The only entry. Go alone runs, builds and tests the product; what else a target
+# needs stands beside it.
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+GOFLAGS_BUILD = -trimpath -tags nomsgpack -ldflags "-s -w -X maestro/cli.version=$(VERSION)"
+GOLANGCI = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.6.0
+
+export CGO_ENABLED = 0
+
+.PHONY: run build test race kill lint vuln bench fuzz ui e2e demo openapi client clean
+
+run: build ## serve on 127.0.0.1:8080, with sample data in a new data directory
+	bin/maestro serve --demo
+
+build: ## bin/maestro, one static file
+	go build $(GOFLAGS_BUILD) -o bin/maestro .
+
+test: ## everything the README promises, in under five minutes on two cores
+	go test ./...
+
+race: export CGO_ENABLED = 1
+race: ## the same tests under the race detector; needs a C compiler
+	go test -race -timeout 30m ./...
+
+kill: ## 50 times SIGKILL under 64 clients; some minutes
+	MAESTRO_KILL_ROUNDS=50 go test ./cli -run TestKill -count=1 -timeout 30m -v
+
+lint: ## fetches the linters as Go modules
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these"; exit 1; }
+	go vet ./...
+	cd bench && go vet ./...
+	go run $(GOLANGCI) run ./...
+
+vuln: ## known vulnerabilities; VULNDB=file:///… for a database without a network
+	go run $(GOVULNCHECK) $(if $(VULNDB),-db $(VULNDB)) ./...
+
+bench: ## rates against bare gin, the engine alone and PocketBase; some minutes, loopback only
+	cd bench && go run . $(BENCHFLAGS)
+
+FUZZTIME ?= 30s
+fuzz: ## every fuzz target in turn, FUZZTIME each
+	@grep -rlE '^func Fuzz' --include='*_test.go' . | grep -v '^./bench/' | while read file; do \
+		for target in $$(grep -oE '^func Fuzz[A-Za-z0-9_]+' $$file | cut -c6-); do \
+			echo "$$target in $$(dirname $$file)"; go test $$(dirname $$file) -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) || exit 1; \
+		done; done
+
+ui: ## embed/dist from embed/ui; needs Node 20
+	cd embed/ui && npm ci --no-audit --no-fund && npm run build
+
+e2e: build ## the web UI in a real Chromium; needs Node 20 and /usr/bin/chromium
+	cd embed/ui && npm ci --no-audit --no-fund && npm run e2e
+
+demo: build ## fill a running server with three tenants of real projects
+	bin/maestro demo
+
+openapi: ## server/openapi.json as the routes say it
+	go test ./server -run TestTheCommittedDocument -update
+
+client: openapi ## the Go client of that document
+	go generate ./client
+
+clean:
+	rm -rf bin
