@@ -44,8 +44,6 @@ func (c *caller) in(t *testing.T) *caller {
 	return &inner
 }
 
-func (c *caller) scope() tenancy.Scope { return c.principal.Scope }
-
 // keyring is an Authenticator for tests that are not about authentication.
 type keyring map[string]auth.Principal
 

@@ -250,7 +250,7 @@ func (s *Store) checkpoints() {
 		s.log.Error("checkpoints are off", "error", err)
 		return
 	}
-	defer c.close()
+	defer func() { _ = c.close() }() // nothing of it is unwritten
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	for {

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"bytes"
+	"errors"
 
 	"maestro/problem"
 	"maestro/tenancy"
@@ -26,7 +27,7 @@ func (t *Tenant) replayed(tx *Tx, request Idempotency) (made tenancy.ID, found b
 	err = tx.queryRow(`SELECT object_id, fingerprint FROM idempotency_keys WHERE tenant_id = $1 AND actor_id = $2 AND key = $3 AND created_at > $4`,
 		[]any{t.scope.Tenant(), t.scope.Actor().ID, request.Key, tx.Now - idempotencyLife},
 		func(r row) { made, fingerprint = r.id(0), r.bytes(1) })
-	if err == errNoRow {
+	if errors.Is(err, errNoRow) {
 		return made, false, nil
 	}
 	if err == nil && !bytes.Equal(fingerprint, request.Fingerprint) {

@@ -3,7 +3,6 @@ package storage
 import (
 	"context"
 	"encoding/json"
-	"errors"
 
 	"maestro/problem"
 	"maestro/tenancy"
@@ -193,18 +192,4 @@ func encodeWeights(w tenancy.SuccessWeights) string {
 		panic("storage: " + err.Error()) // Validate admits finite numbers only
 	}
 	return string(text)
-}
-
-// active answers unauthenticated unless the tenant exists and is active: the
-// last word on a request that was authenticated just before a suspension.
-func (tx *Tx) active(tenant tenancy.ID) error {
-	active := false
-	err := tx.queryRow("SELECT is_active FROM tenants WHERE id = $1 AND deleted_at IS NULL", []any{tenant}, func(r row) { active = r.bool(0) })
-	if err == nil && active {
-		return nil
-	}
-	if err == nil || errors.Is(err, errNoRow) {
-		return problem.New(problem.Unauthenticated, "The tenant is not active.")
-	}
-	return err
 }
