@@ -2,12 +2,9 @@ package storage
 
 import (
 	"context"
-	"database/sql/driver"
 	"errors"
 	"fmt"
-	"io"
 
-	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"maestro/problem"
@@ -17,10 +14,8 @@ import (
 // conn is one SQLite connection with the statements it has prepared. It is used
 // by one goroutine at a time.
 type conn struct {
-	raw        driver.Conn
-	statements map[string]driver.Stmt
-	args       []driver.NamedValue // reused between calls
-	values     []driver.Value      // reused between rows
+	database   *database
+	statements map[string]*statement
 
 	holds bool  // a read transaction is open
 	seen  int64 // the number of commits when its last reading began
@@ -30,40 +25,42 @@ type conn struct {
 // number some hundred; filtered lists make the rest.
 const maxStatements = 1000
 
-func openConn(connector driver.Connector) (*conn, error) {
-	raw, err := connector.Connect(context.Background())
+func openConn(path string, pragmas []string) (*conn, error) {
+	d, err := openDatabase(path, pragmas)
 	if err != nil {
-		return nil, err
+		return nil, classify(err)
 	}
-	return &conn{raw: raw, statements: make(map[string]driver.Stmt)}, nil
+	return &conn{database: d, statements: make(map[string]*statement)}, nil
 }
 
 func (c *conn) close() error {
 	c.release()
 	c.forget()
-	return c.raw.Close()
+	return c.database.close()
 }
 
 func (c *conn) forget() {
-	for text, statement := range c.statements {
-		_ = statement.Close() // repeats the error of its last execution, reported then
-		delete(c.statements, text)
+	for text, s := range c.statements {
+		if !s.running {
+			s.finalize()
+			delete(c.statements, text)
+		}
 	}
 }
 
-func (c *conn) prepare(text string) (driver.Stmt, error) {
-	if statement, ok := c.statements[text]; ok {
-		return statement, nil
+func (c *conn) prepare(text string) (*statement, error) {
+	if s, ok := c.statements[text]; ok {
+		return s, nil
 	}
 	if len(c.statements) >= maxStatements {
 		c.forget()
 	}
-	statement, err := c.raw.Prepare(text)
+	s, err := c.database.prepare(text)
 	if err != nil {
-		return nil, fmt.Errorf("prepare %q: %w", text, err)
+		return nil, classify(err)
 	}
-	c.statements[text] = statement
-	return statement, nil
+	c.statements[text] = s
+	return s, nil
 }
 
 // A reader keeps its read transaction open between requests for as long as
@@ -103,53 +100,77 @@ func (c *conn) release() {
 	}
 }
 
-// exec runs a statement that returns no rows and reports how many rows it
-// changed.
+// exec runs a statement to its end and reports how many rows it changed.
 func (c *conn) exec(text string, args ...any) (int64, error) {
-	statement, err := c.prepare(text)
+	err := c.query(context.Background(), text, args, func(row) error { return nil })
 	if err != nil {
 		return 0, err
 	}
-	result, err := statement.(driver.StmtExecContext).ExecContext(context.Background(), c.bind(args))
-	if err != nil {
-		return 0, classify(err)
-	}
-	return result.RowsAffected()
+	return c.database.changes(), nil
 }
 
 // query runs a statement and calls each for every row. The row is valid during
-// the call only. A context that can end makes the driver watch it, which costs
-// some microseconds: pass context.Background() where the work is bounded.
+// the call only. When ctx ends, the statement is interrupted; a context that
+// cannot end costs nothing, so pass context.Background() where the work is
+// bounded.
 func (c *conn) query(ctx context.Context, text string, args []any, each func(row) error) error {
-	statement, err := c.prepare(text)
+	s, err := c.prepare(text)
 	if err != nil {
 		return err
 	}
-	rows, err := statement.(driver.StmtQueryContext).QueryContext(ctx, c.bind(args))
-	if err != nil {
+	if s.running {
+		return fmt.Errorf("storage: a statement runs within itself: %q", text)
+	}
+	if err := s.bind(args); err != nil {
 		return classify(err)
 	}
-	n := len(rows.Columns())
-	if cap(c.values) < n {
-		c.values = make([]driver.Value, n)
+	if ctx.Done() != nil {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		defer c.watch(ctx)()
 	}
-	// A nested query on this connection takes a buffer of its own.
-	values := c.values[:n]
-	c.values = nil
-	defer func() { c.values = values }()
+	s.running = true
+	defer func() {
+		s.reset()
+		s.running = false
+	}()
 	for {
-		err := rows.Next(values)
-		if errors.Is(err, io.EOF) {
-			return classify(rows.Close())
-		}
-		if err == nil {
-			err = each(row{values})
-		}
+		more, err := s.step()
 		if err != nil {
-			_ = rows.Close()
-			return classify(err)
+			return interrupted(ctx, err)
+		}
+		if !more {
+			return nil
+		}
+		if err := each(row{s: s}); err != nil {
+			return err
 		}
 	}
+}
+
+// watch interrupts the connection when ctx ends, until the function it returns
+// is called. That waits for an interruption under way, so that it cannot hit the
+// next statement.
+func (c *conn) watch(ctx context.Context) (stop func()) {
+	interrupting := make(chan struct{})
+	unhook := context.AfterFunc(ctx, func() {
+		c.database.interrupt()
+		close(interrupting)
+	})
+	return func() {
+		if !unhook() {
+			<-interrupting
+		}
+	}
+}
+
+func interrupted(ctx context.Context, err error) error {
+	var e *sqliteError
+	if errors.As(err, &e) && e.code == sqlite3.SQLITE_INTERRUPT && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return classify(err)
 }
 
 // errNoRow says that a query for one row found none.
@@ -169,86 +190,51 @@ func (c *conn) queryRow(text string, args []any, read func(row)) error {
 	return err
 }
 
-func (c *conn) bind(args []any) []driver.NamedValue {
-	c.args = c.args[:0]
-	for i, arg := range args {
-		c.args = append(c.args, driver.NamedValue{Ordinal: i + 1, Value: bindValue(arg)})
-	}
-	return c.args
-}
-
-func bindValue(arg any) driver.Value {
-	switch v := arg.(type) {
-	case nil, int64, float64, string, []byte:
-		return v
-	case tenancy.ID:
-		return v[:]
-	case *tenancy.ID:
-		if v == nil {
-			return nil
-		}
-		return v[:]
-	case tenancy.Time:
-		return int64(v)
-	case *tenancy.Time:
-		if v == nil {
-			return nil
-		}
-		return int64(*v)
-	case *string:
-		if v == nil {
-			return nil
-		}
-		return *v
-	case *float64:
-		if v == nil {
-			return nil
-		}
-		return *v
-	case *int64:
-		if v == nil {
-			return nil
-		}
-		return *v
-	case int:
-		return int64(v)
-	case bool:
-		if v {
-			return int64(1)
-		}
-		return int64(0)
-	default:
-		panic(fmt.Sprintf("storage: cannot bind a %T", arg))
-	}
-}
-
 // row gives the columns of one result row by position. The schema is STRICT, so
-// a column of another type than asked for is a defect, and panics.
-type row struct{ values []driver.Value }
+// asking for another type than the column's is a defect, which tests show.
+type row struct {
+	s  *statement
+	at int // position of its first column
+}
 
-func (r row) null(i int) bool         { return r.values[i] == nil }
-func (r row) text(i int) string       { return r.values[i].(string) }
-func (r row) int(i int) int64         { return r.values[i].(int64) }
-func (r row) bool(i int) bool         { return r.values[i].(int64) != 0 }
-func (r row) float(i int) float64     { return r.values[i].(float64) }
-func (r row) time(i int) tenancy.Time { return tenancy.Time(r.values[i].(int64)) }
-func (r row) id(i int) tenancy.ID     { return tenancy.ID(r.values[i].([]byte)) }
-func (r row) bytes(i int) []byte      { return r.values[i].([]byte) }
+func (r row) null(i int) bool         { return r.s.columnType(r.at+i) == sqlite3.SQLITE_NULL }
+func (r row) text(i int) string       { return string(r.s.columnBytes(r.at + i)) }
+func (r row) int(i int) int64         { return r.s.columnInt(r.at + i) }
+func (r row) bool(i int) bool         { return r.int(i) != 0 }
+func (r row) float(i int) float64     { return r.s.columnFloat(r.at + i) }
+func (r row) time(i int) tenancy.Time { return tenancy.Time(r.int(i)) }
+func (r row) id(i int) tenancy.ID     { return tenancy.ID(r.s.columnBytes(r.at + i)) }
+func (r row) bytes(i int) []byte      { return append([]byte{}, r.s.columnBytes(r.at+i)...) }
+
 func (r row) object(i int) tenancy.Object {
-	text := r.text(i)
-	if text == "{}" {
+	text := r.s.columnBytes(r.at + i)
+	if string(text) == "{}" {
 		return nil
 	}
-	return tenancy.Object(text)
+	return append(tenancy.Object{}, text...)
 }
 
 // number reads a column of either number type, as sums and differences are.
-func (r row) number(i int) float64 {
-	if v, ok := r.values[i].(int64); ok {
-		return float64(v)
+func (r row) number(i int) float64 { return r.float(i) }
+
+// value reads a column as what it is: nil, int64, float64, string or []byte.
+func (r row) value(i int) any {
+	switch r.s.columnType(r.at + i) {
+	case sqlite3.SQLITE_INTEGER:
+		return r.int(i)
+	case sqlite3.SQLITE_FLOAT:
+		return r.float(i)
+	case sqlite3.SQLITE_TEXT:
+		return r.text(i)
+	case sqlite3.SQLITE_BLOB:
+		return r.bytes(i)
+	default:
+		return nil
 	}
-	return r.float(i)
 }
+
+// from returns the row without its first n columns.
+func (r row) from(n int) row { return row{s: r.s, at: r.at + n} }
 
 func (r row) nullText(i int) *string {
 	if r.null(i) {
@@ -290,19 +276,19 @@ func (r row) nullID(i int) *tenancy.ID {
 	return &v
 }
 
-// classify gives the driver's errors the codes that callers act on.
+// classify gives SQLite's errors the codes that callers act on.
 func classify(err error) error {
-	var e *sqlite.Error
+	var e *sqliteError
 	if err == nil || !errors.As(err, &e) {
 		return err
 	}
-	switch e.Code() {
+	switch e.code {
 	case sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
 		return &constraintError{kind: uniqueViolation, err: err}
 	case sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
 		return &constraintError{kind: referenceViolation, err: err}
 	}
-	switch e.Code() & 0xff {
+	switch e.code & 0xff {
 	case sqlite3.SQLITE_FULL:
 		return problem.Wrap(err, problem.StorageFull, "The disk has no room for this write.")
 	case sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY:

@@ -110,14 +110,14 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if s.schema, err = s.migrate(ctx); err != nil {
 		return err
 	}
-	w, err := openConn(s.connector(writerPragmas))
+	w, err := s.connect(writerPragmas)
 	if err != nil {
 		return err
 	}
 	s.writer = newWriter(w, s.now)
 	s.readers = make(chan *conn, s.count)
 	for range s.count {
-		c, err := openConn(s.connector(readerPragmas))
+		c, err := s.connect(readerPragmas)
 		if err != nil {
 			return errors.Join(err, s.Close())
 		}
@@ -135,24 +135,30 @@ func (s *Store) open(ctx context.Context) (err error) {
 
 // migrate runs before anything else has the database open.
 func (s *Store) migrate(ctx context.Context) (int64, error) {
-	db := sql.OpenDB(s.connector(migrationPragmas))
+	connector, err := s.migrationConnector()
+	if err != nil {
+		return 0, err
+	}
+	db := sql.OpenDB(connector)
 	defer db.Close()
 	db.SetMaxOpenConns(1)
 	return migrations.Apply(ctx, db)
 }
 
-func (s *Store) connector(pragmas []string) driver.Connector {
-	query := url.Values{"_defensive": {"1"}, "_pragma": append(append([]string{}, commonPragmas...), pragmas...)}
+// connect opens a connection of its own to the database.
+func (s *Store) connect(pragmas []string) (*conn, error) {
+	return openConn(filepath.Join(s.dir, databaseName), append(append([]string{}, commonPragmas...), pragmas...))
+}
+
+// migrationConnector opens the database through database/sql, which the
+// migrations speak.
+func (s *Store) migrationConnector() (driver.Connector, error) {
+	query := url.Values{"_pragma": append(append([]string{}, commonPragmas...), migrationPragmas...)}
 	path := filepath.ToSlash(filepath.Join(s.dir, databaseName))
 	if !strings.HasPrefix(path, "/") {
 		path = "./" + path
 	}
-	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + query.Encode()
-	connector, err := sqlite.NewConnector(dsn)
-	if err != nil {
-		panic("storage: " + err.Error()) // the DSN is ours
-	}
-	return connector
+	return sqlite.NewConnector("file:" + (&url.URL{Path: path}).EscapedPath() + "?" + query.Encode())
 }
 
 // ensureFile makes an empty file with mode 0600, because SQLite would take the
@@ -245,7 +251,7 @@ func (s *Store) secret(ctx context.Context, name string) (key []byte, err error)
 // checkpoints copies the log into the database when it has grown, on a
 // connection of its own so that no writer waits for it.
 func (s *Store) checkpoints() {
-	c, err := openConn(s.connector(writerPragmas))
+	c, err := s.connect(writerPragmas)
 	if err != nil {
 		s.log.Error("checkpoints are off", "error", err)
 		return

@@ -127,8 +127,8 @@ func (l *listing) page(ctx context.Context, s *Store, tenant tenancy.ID, p Page,
 				return nil
 			}
 			n++
-			last = position{Value: r.values[0], ID: r.id(1)}
-			each(row{r.values[2:]})
+			last = position{Value: r.value(0), ID: r.id(1)}
+			each(r.from(2))
 			return nil
 		})
 	})

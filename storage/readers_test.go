@@ -50,7 +50,7 @@ func TestIdleReadersLetTheLogBeginAnew(t *testing.T) {
 	}
 	newProject(t, tenant, "q")
 	s.releaseIdleReaders()
-	c, err := openConn(s.connector(writerPragmas))
+	c, err := s.connect(writerPragmas)
 	if err != nil {
 		t.Fatal(err)
 	}
