@@ -41,23 +41,36 @@ ALTER TABLE artifacts ADD COLUMN media_type TEXT NOT NULL DEFAULT '';
 ALTER TABLE artifacts ADD COLUMN is_active INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE artifacts ADD COLUMN created_by BLOB;
 ALTER TABLE artifacts ADD COLUMN revision INTEGER NOT NULL DEFAULT 1;
-ALTER TABLE artifacts ADD COLUMN impact_sum REAL NOT NULL DEFAULT 0;
+-- The sum is kept in billionths: integers can be taken away again without a
+-- rounding error, so that the counters equal the usages' rows at all times.
+ALTER TABLE artifacts ADD COLUMN impact_sum INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE artifacts ADD COLUMN impact_count INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE artifacts ADD COLUMN has_content INTEGER NOT NULL DEFAULT 0; -- 1: content_hash is held here
-ALTER TABLE artifacts ADD COLUMN search_id INTEGER;                      -- its row in artifact_search
+ALTER TABLE artifacts ADD COLUMN search_id INTEGER;                      -- its row in artifact_search; null: out of search
 UPDATE artifacts SET version = version || ' (' || lower(hex(id)) || ')'
 WHERE EXISTS (SELECT 1 FROM artifacts o WHERE o.tenant_id = artifacts.tenant_id AND o.name = artifacts.name
               AND o.version = artifacts.version AND (o.created_at, o.id) < (artifacts.created_at, artifacts.id));
 CREATE UNIQUE INDEX artifacts_name ON artifacts (tenant_id, name, version);
-CREATE INDEX artifacts_updated ON artifacts (tenant_id, updated_at, id);
-CREATE INDEX artifacts_type ON artifacts (tenant_id, type, created_at, id);
+-- As with the projects: one index orders the list and holds what it is filtered,
+-- sorted and ranked by.
+DROP INDEX artifacts_created;
+CREATE INDEX artifacts_list ON artifacts (tenant_id, created_at, id, type, is_active, updated_at, usage_count,
+    avg_impact_score, impact_count, impact_sum);
 CREATE INDEX artifacts_search_id ON artifacts (tenant_id, search_id);
-CREATE INDEX artifacts_content ON artifacts (tenant_id, content_hash) WHERE has_content = 1;
-CREATE INDEX artifacts_scored ON artifacts (tenant_id, impact_count, impact_sum, id) WHERE impact_count > 0;
+CREATE INDEX artifacts_to_index ON artifacts (tenant_id, created_at, id) WHERE search_id IS NULL AND is_active = 1;
 
 ALTER TABLE artifact_usage ADD COLUMN impact_source TEXT;
 ALTER TABLE artifact_usage ADD COLUMN created_by BLOB;
 UPDATE artifact_usage SET impact_source = 'reported' WHERE impact_score IS NOT NULL;
+
+-- The older system recomputed its counters now and then. Here they equal the rows.
+UPDATE artifacts SET usage_count = 0, avg_impact_score = NULL;
+UPDATE artifacts SET usage_count = d.uses, impact_sum = d.units, impact_count = d.scored,
+    avg_impact_score = CASE WHEN d.scored > 0 THEN d.units / 1000000000.0 / d.scored END
+FROM (SELECT tenant_id, artifact_id, count(*) AS uses, count(impact_score) AS scored,
+             coalesce(sum(CAST(round(impact_score * 1000000000.0) AS BIGINT)), 0) AS units
+      FROM artifact_usage GROUP BY tenant_id, artifact_id) AS d
+WHERE artifacts.tenant_id = d.tenant_id AND artifacts.id = d.artifact_id;
 
 -- Content held here, by digest, stored once in a tenant however many artifacts
 -- name it. A row goes when its last artifact goes; the file is swept after.
@@ -68,14 +81,26 @@ CREATE TABLE blobs (
     refs         INTEGER NOT NULL,
     PRIMARY KEY (tenant_id, content_hash)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX blobs_size ON blobs (tenant_id, size_bytes);
 
--- Search: words of name, description and tags, each word prefixed with the
--- tenant's short name, so that a tenant's words are a range of their own in the
--- index: nobody's cost or order depends on another tenant's rows.
+-- Search: the words of name, description and tags, and the tags and the type as
+-- words of their own behind a '='. Each has the tenant's number in front, eight
+-- hexadecimal digits, so that a tenant's words are a range of their own in the
+-- index; the prefixes of 9 to 14 characters are the first 1 to 6 that people
+-- type. (A longer one is gathered from all words that begin with it, newest or
+-- not, before the first match is known: 90 ms for 200 000 matches.) A row's id is
+-- the number of its tenant times 2^32 plus a count in the tenant. So nobody's
+-- cost or order depends on another tenant's rows.
 CREATE VIRTUAL TABLE artifact_search USING fts5 (
-    name, description, tags,
-    content = '', contentless_delete = 1, detail = 'column', tokenize = 'ascii', prefix = '9 10 11'
+    words,
+    content = '', contentless_delete = 1, detail = 'none', tokenize = "ascii tokenchars '='", prefix = '9 10 11 12 13 14'
 );
+-- Fires for cascades too: nothing that is gone is found.
+-- +goose StatementBegin
+CREATE TRIGGER artifacts_removed AFTER DELETE ON artifacts WHEN old.search_id IS NOT NULL BEGIN
+    DELETE FROM artifact_search WHERE rowid = old.search_id;
+END;
+-- +goose StatementEnd
 
 ALTER TABLE team_members ADD COLUMN user_id BLOB;
 ALTER TABLE team_members ADD COLUMN updated_at INTEGER NOT NULL DEFAULT 0;

@@ -33,6 +33,9 @@ func Apply(ctx context.Context, db *sql.DB) (int64, error) {
 	if _, err := provider.Up(ctx); err != nil {
 		return 0, fmt.Errorf("migrations: %w", err)
 	}
+	if err := writeStatistics(ctx, db); err != nil {
+		return 0, err
+	}
 	return newest, checkReferences(ctx, db)
 }
 

@@ -78,7 +78,7 @@ func (f *ArtifactFields) Validate() error {
 		c.Require(hashPattern.MatchString(*f.ContentHash), "body.content_hash", "must be 64 lower-case hexadecimal digits")
 	}
 	if f.MediaType != "" {
-		c.Require(isMediaType(f.MediaType), "body.media_type", "must be a media type of at most %d characters", maxMediaTypeBytes)
+		CheckMediaType(&c, "body.media_type", f.MediaType)
 	}
 	checkURI(&c, "body.storage_uri", f.StorageURI)
 	f.Metadata.Check(&c, "body.metadata")
@@ -93,6 +93,11 @@ func checkTags(c *problem.Checks, location string, tags []string) {
 	for i, tag := range tags {
 		tenancy.CheckLabel(c, fmt.Sprintf("%s[%d]", location, i), tag, MaxTagRunes)
 	}
+}
+
+// CheckMediaType records at location whether the text is not a media type.
+func CheckMediaType(c *problem.Checks, location, text string) {
+	c.Require(isMediaType(text), location, "must be a media type of at most %d characters", maxMediaTypeBytes)
 }
 
 // isMediaType bounds the length before it parses.

@@ -47,6 +47,7 @@ func (s *Store) Check(ctx context.Context) error {
 var counters = []struct{ name, statement string }{
 	{"projects", countedProjects}, {"artifacts", countedArtifacts}, {"bytes", countedBytes},
 	{"points of a series", countedPoints}, {"usages of an artifact", countedUsages},
+	{"billionths of impact of an artifact", countedImpacts}, {"artifacts with a content", countedRefs},
 }
 
 const (
@@ -60,4 +61,9 @@ const (
 		FROM tenants t JOIN series s ON s.tenant_id = t.id WHERE t.deleted_at IS NULL AND s.points <> actual`
 	countedUsages = `SELECT a.tenant_id, a.usage_count, (SELECT count(*) FROM artifact_usage u WHERE u.tenant_id = a.tenant_id AND u.artifact_id = a.id) AS actual
 		FROM tenants t JOIN artifacts a ON a.tenant_id = t.id WHERE t.deleted_at IS NULL AND a.usage_count <> actual`
+	countedImpacts = `SELECT a.tenant_id, a.impact_sum, (SELECT coalesce(sum(` + units + `), 0) FROM artifact_usage u WHERE u.tenant_id = a.tenant_id AND u.artifact_id = a.id) AS actual
+		FROM tenants t JOIN artifacts a ON a.tenant_id = t.id WHERE t.deleted_at IS NULL AND (a.impact_sum <> actual
+			OR a.impact_count <> (SELECT count(impact_score) FROM artifact_usage u WHERE u.tenant_id = a.tenant_id AND u.artifact_id = a.id))`
+	countedRefs = `SELECT b.tenant_id, b.refs, (SELECT count(*) FROM artifacts a WHERE a.tenant_id = b.tenant_id AND a.content_hash = b.content_hash AND a.has_content = 1) AS actual
+		FROM tenants t JOIN blobs b ON b.tenant_id = t.id WHERE t.deleted_at IS NULL AND b.refs <> actual`
 )

@@ -57,6 +57,7 @@ type Options struct {
 type Store struct {
 	dir     string
 	root    *os.Root // blobs are reached through it
+	files   blobFiles
 	writer  *writer
 	readers chan *conn
 	count   int // of readers

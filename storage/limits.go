@@ -53,6 +53,10 @@ func (tx *Tx) take(tenant tenancy.ID, r resource, n int64) error {
 	if err != nil {
 		return notFound(err, "tenant") // deleted since the caller was authenticated
 	}
+	return limitReached(limit)
+}
+
+func limitReached(limit problem.Limit) error {
 	return &problem.Error{Code: problem.LimitReached, Limit: &limit,
 		Detail: "The tenant holds as much as it may: delete something or ask the operator for a higher limit."}
 }

@@ -66,6 +66,9 @@ var untenanted = map[string]string{
 	selectStaleTenants: "background work finds the tenants that have something to do by an index of just those",
 	countedPoints:      "the check of the whole installation reads every tenant",
 	countedUsages:      "the check of the whole installation reads every tenant",
+	countedImpacts:     "the check of the whole installation reads every tenant",
+	countedRefs:        "the check of the whole installation reads every tenant",
+	`DELETE FROM series WHERE tenant_id = $1 AND id IN (SELECT id FROM series WHERE tenant_id = $1 LIMIT $2)`: "by id, and the ids are of the tenant's own",
 }
 
 var (
@@ -251,4 +254,4 @@ func queryPlan(t *testing.T, s *Store, statement string, args int) string {
 }
 
 // listings are all lists of the package.
-func listings() []*listing { return []*listing{&projectList, &tenantList} }
+func listings() []*listing { return []*listing{&projectList, &tenantList, &artifactList} }

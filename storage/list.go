@@ -38,7 +38,8 @@ type sortKind int
 const (
 	sortTime sortKind = iota
 	sortText
-	sortNumber
+	sortNumber  // a REAL
+	sortInteger // an INTEGER
 )
 
 // filter is one condition of a list. Its SQL has %s where its argument goes.
@@ -149,7 +150,7 @@ func (k sortKind) restore(value any) (any, error) {
 	switch v := value.(type) {
 	case float64:
 		switch k {
-		case sortTime:
+		case sortTime, sortInteger:
 			return int64(v), nil
 		case sortNumber:
 			return v, nil

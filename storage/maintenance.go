@@ -47,15 +47,18 @@ func (s *Store) RunMaintenance(ctx context.Context) {
 }
 
 // Maintain does one pass of background work: it removes what deleted tenants and
-// dropped series left, forgets old idempotency keys and derives scores anew.
-// Every step is a short write of its own, so that no request waits long behind
-// it, and a pass that is cut short is finished by the next.
+// dropped series left, forgets old idempotency keys, derives scores anew, indexes
+// what an upgrade brought and sweeps some of the content files. Every step is a
+// short write of its own, so that no request waits long behind it, and a pass
+// that is cut short is finished by the next.
 func (s *Store) Maintain(ctx context.Context) error {
 	return errors.Join(
 		s.removeDeletedTenants(ctx),
 		s.removeDroppedPoints(ctx),
 		s.forgetIdempotencyKeys(ctx),
 		s.Rescore(ctx),
+		s.indexUnindexed(ctx),
+		s.sweepSome(ctx),
 	)
 }
 
@@ -73,10 +76,7 @@ var removals = [][]string{
 	{`DELETE FROM predictions WHERE tenant_id = $1 AND id IN (SELECT id FROM predictions WHERE tenant_id = $1 LIMIT $2)`},
 	{`DELETE FROM series WHERE tenant_id = $1 AND id IN (SELECT id FROM series WHERE tenant_id = $1 LIMIT $2)`},
 	{`DELETE FROM projects WHERE tenant_id = $1 AND id IN (SELECT id FROM projects WHERE tenant_id = $1 LIMIT $2)`},
-	{
-		`DELETE FROM artifact_search WHERE rowid IN (SELECT search_id FROM artifacts WHERE tenant_id = $1 ORDER BY id LIMIT $2)`,
-		`DELETE FROM artifacts WHERE tenant_id = $1 AND id IN (SELECT id FROM artifacts WHERE tenant_id = $1 ORDER BY id LIMIT $2)`,
-	},
+	{`DELETE FROM artifacts WHERE tenant_id = $1 AND id IN (SELECT id FROM artifacts WHERE tenant_id = $1 LIMIT $2)`}, // a trigger follows in the search index
 	{`DELETE FROM blobs WHERE tenant_id = $1 AND content_hash IN (SELECT content_hash FROM blobs WHERE tenant_id = $1 LIMIT $2)`},
 	{`DELETE FROM idempotency_keys WHERE tenant_id = $1 AND (actor_id, key) IN (SELECT actor_id, key FROM idempotency_keys WHERE tenant_id = $1 LIMIT $2)`},
 }

@@ -169,7 +169,10 @@ func (t *Tenant) saveProject(tx *Tx, before, p *tracking.Project) error {
 	if violates(err, uniqueViolation) {
 		return problem.Wrap(err, problem.Conflict, "A project of that name exists.")
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return t.deriveImpacts(tx, p.ID, p.Status == tracking.Completed, p.SuccessScore)
 }
 
 // DeleteProject removes a project with its members, usages, metrics and
@@ -184,6 +187,9 @@ func (t *Tenant) DeleteProject(ctx context.Context, id tenancy.ID, match Match) 
 			return err
 		}
 		if err := t.score(tx, &p, nil); err != nil {
+			return err
+		}
+		if err := t.forgetUses(tx, id); err != nil {
 			return err
 		}
 		if _, err := tx.exec(deleteProject, t.scope.Tenant(), id); err != nil {

@@ -189,7 +189,14 @@ func (t *Tenant) rescore(ctx context.Context, changes int64) error {
 		err := t.write(ctx, func(tx *Tx) error {
 			for _, p := range slice {
 				// A project that was changed meanwhile is scored by that change.
-				if _, err := tx.exec(updateScore, t.scope.Tenant(), p.id, p.score, p.version); err != nil {
+				changed, err := tx.exec(updateScore, t.scope.Tenant(), p.id, p.score, p.version)
+				if err != nil {
+					return err
+				}
+				if changed == 0 {
+					continue
+				}
+				if err := t.deriveImpacts(tx, p.id, p.outcome.Finished, p.score); err != nil {
 					return err
 				}
 			}

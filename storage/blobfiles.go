@@ -1,0 +1,224 @@
+package storage
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"sync"
+	"syscall"
+
+	"maestro/problem"
+	"maestro/tenancy"
+)
+
+// blobFiles are the content files: blobs/<tenant id>/sha256/ab/cdef…, and
+// uploads under way beside them, in blobs/<tenant id>/tmp. Which of them count
+// is said by the rows of the table blobs: a file without a row is rubbish, a row
+// without its file is damage, so a file comes before its row and goes after it.
+type blobFiles struct {
+	mu      sync.Mutex
+	locks   map[blobKey]*blobLock
+	uploads map[string]bool // paths of the temporary files that somebody is writing
+	swept   string          // where the sweep goes on: a directory of content
+}
+
+// blobKey names content: its tenant and its SHA-256 in hexadecimal.
+type blobKey struct {
+	tenant tenancy.ID
+	hash   string
+}
+
+type blobLock struct {
+	mu      sync.Mutex
+	holders int // those who hold it or wait for it
+}
+
+const (
+	shardsName  = "sha256"
+	uploadsName = "tmp"
+)
+
+func (k blobKey) dir() string  { return path.Join(k.tenant.String(), shardsName, k.hash[:2]) }
+func (k blobKey) path() string { return path.Join(k.dir(), k.hash[2:]) }
+
+// lock holds the file of one content: nobody else places or removes it until the
+// returned function is called.
+func (f *blobFiles) lock(k blobKey) (unlock func()) {
+	f.mu.Lock()
+	if f.locks == nil {
+		f.locks = make(map[blobKey]*blobLock)
+	}
+	l := f.locks[k]
+	if l == nil {
+		l = new(blobLock)
+		f.locks[k] = l
+	}
+	l.holders++
+	f.mu.Unlock()
+	l.mu.Lock()
+	return func() {
+		l.mu.Unlock()
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if l.holders--; l.holders == 0 {
+			delete(f.locks, k)
+		}
+	}
+}
+
+// upload is content on its way in.
+type upload struct {
+	path string // of the temporary file
+	hash string
+	size int64
+}
+
+// errOverBound says that content is larger than it may be.
+var errOverBound = errors.New("storage: content is larger than it may be")
+
+const copyBufferSize = 128 << 10
+
+var copyBuffers = sync.Pool{New: func() any { return new([copyBufferSize]byte) }}
+
+// receive writes at most bound bytes of body to a temporary file, hashing them,
+// and returns when they are on disk. It fails with errOverBound as soon as there
+// are more. A failure leaves no file.
+func (s *Store) receive(tenant tenancy.ID, body io.Reader, bound int64) (u upload, err error) {
+	dir := path.Join(tenant.String(), uploadsName)
+	if err := s.root.MkdirAll(dir, 0o700); err != nil {
+		return u, diskError(err)
+	}
+	u.path = path.Join(dir, rand.Text())
+	s.files.claim(u.path)
+	file, err := s.root.OpenFile(u.path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err == nil {
+		defer func() {
+			if closed := file.Close(); err == nil {
+				err = diskError(closed)
+			}
+			if err != nil {
+				s.abandonUpload(u)
+			}
+		}()
+		err = u.fill(file, body, bound)
+	} else {
+		s.abandonUpload(u)
+		err = diskError(err)
+	}
+	return u, err
+}
+
+func (u *upload) fill(file *os.File, body io.Reader, bound int64) error {
+	buffer := copyBuffers.Get().(*[copyBufferSize]byte)
+	defer copyBuffers.Put(buffer)
+	hash := sha256.New()
+	for {
+		n, readErr := body.Read(buffer[:])
+		if u.size += int64(n); u.size > bound {
+			return errOverBound
+		}
+		hash.Write(buffer[:n])
+		if _, err := file.Write(buffer[:n]); err != nil {
+			return diskError(err)
+		}
+		if readErr == io.EOF {
+			break
+		}
+		if readErr != nil {
+			return fmt.Errorf("storage: the content ended early: %w", readErr)
+		}
+	}
+	u.hash = hex.EncodeToString(hash.Sum(nil))
+	return diskError(file.Sync())
+}
+
+// place gives the upload its final name, under its content's lock, and returns
+// when the name is on disk. Content that is there already stays.
+func (s *Store) place(k blobKey, u upload) error {
+	if info, err := s.root.Stat(k.path()); err == nil && info.Size() == u.size {
+		s.abandonUpload(u)
+		return nil
+	}
+	err := s.root.MkdirAll(k.dir(), 0o700)
+	if err == nil {
+		err = s.root.Rename(u.path, k.path())
+	}
+	if err != nil {
+		s.abandonUpload(u)
+		return diskError(err)
+	}
+	s.files.disclaim(u.path)
+	// The directories may be as new as the file.
+	for dir := k.dir(); ; dir = path.Dir(dir) {
+		if err := s.syncDir(dir); err != nil {
+			return diskError(err)
+		}
+		if dir == "." {
+			return nil
+		}
+	}
+}
+
+func (s *Store) syncDir(name string) error {
+	dir, err := s.root.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// abandonUpload removes a temporary file. One that cannot be removed is left to
+// the sweep.
+func (s *Store) abandonUpload(u upload) {
+	if err := s.root.Remove(u.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.log.Warn("an upload was not removed", "path", u.path, "error", err)
+	}
+	s.files.disclaim(u.path)
+}
+
+// removeBlob removes the file of content that has no row, under its lock. One
+// that cannot be removed is left to the sweep.
+func (s *Store) removeBlob(k blobKey) {
+	if err := s.root.Remove(k.path()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.log.Warn("content was not removed", "path", k.path(), "error", err)
+	}
+}
+
+func (f *blobFiles) claim(upload string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.uploads == nil {
+		f.uploads = make(map[string]bool)
+	}
+	f.uploads[upload] = true
+}
+
+func (f *blobFiles) disclaim(upload string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.uploads, upload)
+}
+
+func (f *blobFiles) claimed(upload string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.uploads[upload]
+}
+
+// diskError gives a full disk its code.
+func diskError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return problem.Wrap(err, problem.StorageFull, "The disk has no room for this content.")
+	default:
+		return fmt.Errorf("storage: %w", err)
+	}
+}

@@ -1,0 +1,376 @@
+package storage
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"maestro/problem"
+	"maestro/registry"
+	"maestro/tenancy"
+)
+
+// The search index holds, for every active artifact, the words of its name, tags
+// and description, its tags whole and its type. What one tenant's search costs,
+// and the order it yields, depend on that tenant's artifacts alone: every word
+// has the tenant's number in front, and every row's id is in the tenant's range.
+const (
+	insertSearch = `INSERT INTO artifact_search (rowid, words) VALUES ($1, $2)`
+	updateSearch = `UPDATE artifact_search SET words = $2 WHERE rowid = $1`
+	deleteSearch = `DELETE FROM artifact_search WHERE rowid = $1`
+
+	selectTenantNumber = `SELECT num FROM tenants WHERE id = $1`
+	selectLastSearchID = `SELECT coalesce(max(search_id), 0) FROM artifacts WHERE tenant_id = $1`
+
+	selectUnindexed = `SELECT ` + artifactColumns + ` FROM artifacts WHERE tenant_id = $1 AND search_id IS NULL AND is_active = 1
+		ORDER BY created_at, id LIMIT $2`
+	setSearchID = `UPDATE artifacts SET search_id = $3 WHERE tenant_id = $1 AND id = $2`
+
+	// The $4 newest matches with ids from $2 to $3.
+	newestMatches = `SELECT rowid FROM artifact_search WHERE artifact_search MATCH $1 AND rowid BETWEEN $2 AND $3 ORDER BY rowid DESC LIMIT $4`
+	countMatches  = `SELECT count(*), coalesce(min(rowid), 0) FROM (` + newestMatches + `)`
+	// CROSS JOIN keeps SQLite from beginning with all of the tenant's artifacts.
+	selectMatches = `SELECT s.rowid, ` + matchColumns + ` FROM (` + newestMatches + `) AS s
+		CROSS JOIN artifacts a WHERE a.tenant_id = $5 AND a.search_id = s.rowid
+		AND ($6 IS NULL OR a.avg_impact_score >= $6) ORDER BY s.rowid DESC LIMIT $7`
+
+	matchColumns = `a.id, a.tenant_id, a.name, a.type, a.version, a.description, a.tags, a.content_hash, a.media_type, a.storage_uri,
+		a.is_active, a.metadata, a.size_bytes, a.usage_count, a.avg_impact_score, a.created_by, a.created_at, a.updated_at, a.revision`
+)
+
+// Bounds of a search.
+const (
+	// tenantRows is how many rows of the index a tenant can have in its life.
+	tenantRows = 1 << 32
+
+	// maxCandidates is how many matches, the newest ones, are put in the order of
+	// their relevance at a time. Behind them come the next as many.
+	maxCandidates = 200
+
+	// maxExamined is how many matches are looked at for maxCandidates with a least
+	// score. Where fewer have it, a page may come short, with a cursor to go on.
+	maxExamined = 5000
+
+	// MaxSearchTags is how many tags a search may name.
+	MaxSearchTags = registry.MaxTags
+)
+
+// Search is a question to the library. Its zero fields do not narrow.
+type Search struct {
+	Query     string   // every word must be found, the last one as the beginning of a word
+	Type      string   // of the artifact
+	Tags      []string // the artifact has all of them, exactly
+	MinImpact *float64 // avg_impact_score at least this
+}
+
+// SearchArtifacts returns one page of the active artifacts that answer q: the
+// newest matches in the order of their relevance, maxCandidates at a time.
+func (t *Tenant) SearchArtifacts(ctx context.Context, q Search, page Page) (list List[registry.Artifact], err error) {
+	var checks problem.Checks
+	checks.Require(page.Limit >= 1 && page.Limit <= MaxLimit, "body.limit", "must be 1 to %d", MaxLimit)
+	checks.Require(len(q.Tags) <= MaxSearchTags, "body.tags", "must be at most %d", MaxSearchTags)
+	if err := checks.Err(); err != nil {
+		return list, err
+	}
+	s := searching{terms: registry.QueryTerms(q.Query), min: q.MinImpact, cursors: "search " + q.fingerprint()}
+	err = t.read(ctx, func(c *conn) error {
+		s.number, err = t.number(c)
+		return err
+	})
+	if err != nil {
+		return list, err
+	}
+	s.match = matchOf(s.number, s.terms, &q)
+	at := searchPosition{top: tenantRows - 1}
+	if page.Cursor != "" {
+		if at, err = t.searchPosition(s.cursors, page.Cursor); err != nil {
+			return list, err
+		}
+	}
+	list.Items = make([]registry.Artifact, 0, min(page.Limit, DefaultLimit))
+	for {
+		w, err := t.window(ctx, &s, at)
+		if err != nil {
+			return list, err
+		}
+		for i := range w.candidates {
+			c := &w.candidates[i]
+			if !at.precedes(c) {
+				continue
+			}
+			if len(list.Items) == page.Limit {
+				list.Next = t.encodeCursor(t.scope.Tenant(), s.cursors, "", position{Value: at.value()})
+				return list, nil
+			}
+			list.Items = append(list.Items, c.Artifact)
+			at = searchPosition{top: at.top, bottom: w.bottom, started: true, relevance: c.relevance, seq: c.seq}
+		}
+		if w.last {
+			return list, nil
+		}
+		at = searchPosition{top: w.bottom - 1}
+		if w.sparse {
+			list.Next = t.encodeCursor(t.scope.Tenant(), s.cursors, "", position{Value: at.value()})
+			return list, nil
+		}
+	}
+}
+
+// fingerprint identifies the question, so that a cursor stays with it.
+func (q *Search) fingerprint() string {
+	text, err := json.Marshal(q)
+	if err != nil {
+		panic("storage: " + err.Error()) // strings and a finite number always encode
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:16])
+}
+
+// searching is a search under way.
+type searching struct {
+	number  int64 // of the tenant
+	terms   []string
+	match   string // what the index is asked
+	min     *float64
+	cursors string // the list that its cursors belong to
+}
+
+// candidate is a match with what it is ordered by.
+type candidate struct {
+	registry.Artifact
+	relevance float64
+	seq       int64 // of its row in the tenant's range
+}
+
+// window is a run of matches in the order of their relevance.
+type window struct {
+	candidates []candidate
+	bottom     int64 // the oldest row that was looked at
+	last       bool  // there are no older matches
+	sparse     bool  // the bound on looking was reached
+}
+
+// searchPosition is where a page ended: in the window of the rows from bottom to
+// top, behind the candidate that is named. Rows only ever come above a window,
+// so nothing shifts while somebody pages.
+type searchPosition struct {
+	top, bottom int64 // bottom is known once the window was read
+	started     bool  // relevance and seq name a candidate
+	relevance   float64
+	seq         int64
+}
+
+func (p *searchPosition) precedes(c *candidate) bool {
+	return !p.started || cmp.Or(cmp.Compare(c.relevance, p.relevance), cmp.Compare(c.seq, p.seq)) < 0
+}
+
+func (p *searchPosition) value() []any {
+	return []any{p.top, p.bottom, p.started, p.relevance, p.seq}
+}
+
+func (t *Tenant) searchPosition(list, cursor string) (p searchPosition, err error) {
+	at, err := t.decodeCursor(t.scope.Tenant(), list, "", cursor)
+	if err != nil {
+		return p, err
+	}
+	// The cursor is signed: it is what value made, with JSON's numbers.
+	parts := at.Value.([]any)
+	return searchPosition{
+		top: int64(parts[0].(float64)), bottom: int64(parts[1].(float64)), started: parts[2].(bool),
+		relevance: parts[3].(float64), seq: int64(parts[4].(float64)),
+	}, nil
+}
+
+// window reads the run of matches that the position is in.
+func (t *Tenant) window(ctx context.Context, s *searching, at searchPosition) (w window, err error) {
+	base := s.number * tenantRows
+	examine := maxCandidates
+	if s.min != nil {
+		examine = maxExamined
+	}
+	args := []any{s.match, base + at.bottom, base + at.top, examine, t.scope.Tenant(), s.min, maxCandidates}
+	err = t.snapshot(ctx, func(c *conn) error {
+		err := c.query(ctx, selectMatches, args, func(r row) error {
+			w.candidates = append(w.candidates, candidate{Artifact: readArtifact(row{r.values[1:]}), seq: r.int(0) - base})
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if n := len(w.candidates); n == maxCandidates {
+			w.bottom = w.candidates[n-1].seq
+			return nil
+		}
+		if s.min == nil {
+			w.last = at.bottom == 0
+			w.bottom = at.bottom
+			return nil
+		}
+		return c.queryRow(countMatches, args[:4], func(r row) {
+			w.sparse = r.int(0) == maxExamined
+			w.last = !w.sparse && at.bottom == 0
+			w.bottom = max(r.int(1)-base, at.bottom)
+		})
+	})
+	if err != nil {
+		return w, err
+	}
+	for i := range w.candidates {
+		c := &w.candidates[i]
+		c.relevance = registry.Relevance(s.terms, &c.Artifact)
+	}
+	slices.SortFunc(w.candidates, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(b.relevance, a.relevance), cmp.Compare(b.seq, a.seq))
+	})
+	return w, nil
+}
+
+// number returns the tenant's number in the index.
+func (t *Tenant) number(c *conn) (n int64, err error) {
+	err = c.queryRow(selectTenantNumber, []any{t.scope.Tenant()}, func(r row) { n = r.int(0) })
+	return n, notFound(err, "tenant")
+}
+
+// index puts an artifact into the search index, as the tenant's newest, and
+// returns its row there; nil for an inactive one, which is not found.
+func (t *Tenant) index(tx *Tx, a *registry.ArtifactFields) (*int64, error) {
+	if !a.IsActive {
+		return nil, nil
+	}
+	number, err := t.number(tx.conn)
+	if err != nil {
+		return nil, err
+	}
+	last := int64(0)
+	if err := tx.queryRow(selectLastSearchID, []any{t.scope.Tenant()}, func(r row) { last = r.int(0) }); err != nil {
+		return nil, err
+	}
+	id := max(last, number*tenantRows) + 1
+	_, err = tx.exec(insertSearch, id, indexedWords(number, a))
+	return &id, err
+}
+
+// reindex follows a change of an artifact in the search index and returns its
+// row there from now on.
+func (t *Tenant) reindex(tx *Tx, before *storedArtifact, after *registry.ArtifactFields) (*int64, error) {
+	switch {
+	case before.searchID == nil:
+		return t.index(tx, after)
+	case !after.IsActive:
+		_, err := tx.exec(deleteSearch, *before.searchID)
+		return nil, err
+	}
+	number := *before.searchID / tenantRows
+	words := indexedWords(number, after)
+	if words == indexedWords(number, &before.ArtifactFields) {
+		return before.searchID, nil
+	}
+	_, err := tx.exec(updateSearch, *before.searchID, words)
+	return before.searchID, err
+}
+
+// indexSlice is how many artifacts one write puts into the search index.
+const indexSlice = 50
+
+// indexUnindexed puts the active artifacts that an upgrade brought without a row
+// in the search index into it, the oldest first.
+func (s *Store) indexUnindexed(ctx context.Context) error {
+	return s.eachTenant(ctx, func(tenant tenancy.ID) error {
+		t := s.Tenant(tenancy.Issue(tenant, tenancy.Actor{Kind: tenancy.ActorSystem}))
+		for {
+			var missing []registry.Artifact
+			err := s.read(ctx, func(c *conn) error {
+				return c.query(ctx, selectUnindexed, []any{tenant, indexSlice}, func(r row) error {
+					missing = append(missing, readArtifact(r))
+					return nil
+				})
+			})
+			if err != nil || len(missing) == 0 {
+				return err
+			}
+			err = t.write(ctx, func(tx *Tx) error {
+				for i := range missing {
+					if err := t.indexOne(tx, missing[i].ID); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+	})
+}
+
+// indexOne indexes an artifact unless that happened, or it went, meanwhile.
+func (t *Tenant) indexOne(tx *Tx, id tenancy.ID) error {
+	a, err := t.artifact(tx.conn, id)
+	if problem.CodeOf(err) == problem.NotFound || err == nil && a.searchID != nil {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	searchID, err := t.index(tx, &a.ArtifactFields)
+	if err != nil {
+		return err
+	}
+	_, err = tx.exec(setSearchID, t.scope.Tenant(), id, searchID)
+	return err
+}
+
+// indexedWords is the text that the index keeps of an artifact.
+func indexedWords(number int64, a *registry.ArtifactFields) string {
+	var b strings.Builder
+	add := func(word string) { fmt.Fprintf(&b, "%08x%s ", number, word) }
+	add(anyWord)
+	add(typeWord(a.Type))
+	for _, tag := range a.Tags {
+		add(tagWord(tag))
+	}
+	for _, word := range registry.Tokens(a.Name + "\n" + strings.Join(a.Tags, "\n") + "\n" + a.Description) {
+		add(word)
+	}
+	return b.String()
+}
+
+// Words of the index that nobody can type, because words have no '='.
+const anyWord = "=" // of every artifact
+
+func typeWord(name string) string { return "=t" + digestOf(name) }
+func tagWord(tag string) string   { return "=g" + digestOf(tag) }
+
+// digestOf makes any text one word.
+func digestOf(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:16])
+}
+
+// matchOf is the question in the index's own language. Terms are letters and
+// digits, so nothing in them needs an escape.
+func matchOf(number int64, terms []string, q *Search) string {
+	var parts []string
+	ask := func(word string) { parts = append(parts, fmt.Sprintf(`"%08x%s"`, number, word)) }
+	for _, term := range terms {
+		ask(term)
+	}
+	if len(terms) > 0 {
+		parts[len(parts)-1] += " *" // still being typed
+	}
+	if q.Type != "" {
+		ask(typeWord(q.Type))
+	}
+	for _, tag := range q.Tags {
+		ask(tagWord(tag))
+	}
+	if len(parts) == 0 {
+		ask(anyWord)
+	}
+	return strings.Join(parts, " AND ")
+}
