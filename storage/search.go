@@ -196,7 +196,7 @@ func (t *Tenant) window(ctx context.Context, s *searching, at searchPosition) (w
 	args := []any{s.match, base + at.bottom, base + at.top, examine, t.scope.Tenant(), s.min, maxCandidates}
 	err = t.snapshot(ctx, func(c *conn) error {
 		err := c.query(ctx, selectMatches, args, func(r row) error {
-			w.candidates = append(w.candidates, candidate{Artifact: readArtifact(row{r.values[1:]}), seq: r.int(0) - base})
+			w.candidates = append(w.candidates, candidate{Artifact: readArtifact(r.from(1)), seq: r.int(0) - base})
 			return nil
 		})
 		if err != nil {
