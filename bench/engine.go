@@ -26,10 +26,7 @@ func fillEngine(ctx context.Context, p *population) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	if p.set.artifacts > 0 || p.set.library > 0 {
-		return errors.New("the engine keeps no artifacts yet")
-	}
-	return fillProjects(ctx, store, p.everybody())
+	return errors.Join(fillProjects(ctx, store, p.everybody()), fillArtifacts(ctx, store, p.everybody()))
 }
 
 // runLength is how many rows of one tenant are seeded before the next tenant's turn. Tenants
@@ -44,6 +41,15 @@ func fillProjects(ctx context.Context, store *storage.Store, tenants []*tenant) 
 	return inRuns(ctx, tenants, func(t *tenant) int { return len(t.projects) }, func(t *tenant, n int) error {
 		made, _, err := store.Tenant(systemScope(t.id)).CreateProject(ctx, project(n), storage.Idempotency{})
 		t.projects[n] = made.ID
+		return err
+	})
+}
+
+// fillArtifacts writes the tenants' artifacts likewise.
+func fillArtifacts(ctx context.Context, store *storage.Store, tenants []*tenant) error {
+	return inRuns(ctx, tenants, func(t *tenant) int { return len(t.artifacts) }, func(t *tenant, n int) error {
+		made, _, err := store.Tenant(systemScope(t.id)).CreateArtifact(ctx, artifact(n), storage.Idempotency{})
+		t.artifacts[n] = made.ID
 		return err
 	})
 }
