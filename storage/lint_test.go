@@ -66,6 +66,16 @@ var untenanted = map[string]string{
 	selectStaleTenants: "background work finds the tenants that have something to do by an index of just those",
 	countedPoints:      "the check of the whole installation reads every tenant",
 	countedUsages:      "the check of the whole installation reads every tenant",
+
+	selectAccountsAnywhere: "a login that names no tenant finds its account by the address, by an index",
+	selectAccountBySlug:    "a login finds its account by address and tenant together, by the index of addresses",
+	selectAPITokenState:    "an API token says by itself whose it is: it is found by its digest, by an index",
+	selectLinkAccount:      "a one-time link says by itself whose it is: it is found by its digest, by an index",
+	selectOperator:         "operators belong to the installation; they are found by an index of just them",
+	selectExpiredSession:   "background work finds what expired by an index of just that",
+	selectExpiredLink:      "background work finds what expired by an index of just that",
+	deleteExpiredSession:   "background work finds what expired by an index of just that",
+	deleteExpiredLinks:     "background work finds what expired by an index of just that",
 }
 
 var (
@@ -251,4 +261,4 @@ func queryPlan(t *testing.T, s *Store, statement string, args int) string {
 }
 
 // listings are all lists of the package.
-func listings() []*listing { return []*listing{&projectList, &tenantList} }
+func listings() []*listing { return []*listing{&projectList, &tenantList, &userList, &apiTokenList} }
