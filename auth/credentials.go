@@ -158,19 +158,6 @@ func (s *Service) CreateAPIToken(ctx context.Context, p *Principal, fields APITo
 	return token, secret, nil
 }
 
-// APITokens lists the caller's API tokens or, for all, those of the tenant, which
-// needs tokens:view.
-func (s *Service) APITokens(ctx context.Context, p *Principal, all bool) ([]APIToken, error) {
-	owner := p.User
-	if all {
-		if !p.Permissions.Has(TokensView) {
-			return nil, errForbidden
-		}
-		owner = tenancy.ID{}
-	}
-	return s.store.APITokens(ctx, p.Scope, owner)
-}
-
 // DeleteAPIToken deletes an API token of the caller, or any of the tenant with
 // tokens:delete. It stops at once. One that the caller may not delete is NotFound.
 func (s *Service) DeleteAPIToken(ctx context.Context, p *Principal, id tenancy.ID) error {

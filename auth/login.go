@@ -39,7 +39,7 @@ type Credentials struct {
 // Grant is what a login or a refresh gives.
 type Grant struct {
 	AccessToken  string `json:"access_token"`
-	RefreshToken string `json:"refresh_token"`
+	RefreshToken string `json:"refresh_token,omitempty" doc:"Good for one refresh; absent when it is a cookie"`
 	TokenType    string `json:"token_type" enum:"Bearer"`
 	ExpiresIn    int64  `json:"expires_in" doc:"Seconds until the access token expires"`
 	User         User   `json:"user"`

@@ -238,19 +238,6 @@ func (m *memStore) Session(_ context.Context, tenant, id tenancy.ID) (Session, e
 	return s.Session, nil
 }
 
-func (m *memStore) Sessions(_ context.Context, key UserKey, now tenancy.Time) ([]Session, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var list []Session
-	for _, s := range m.sessions {
-		if s.UserID == key.User && s.ended == "" && s.ExpiresAt > now && s.UserEpoch == m.users[key].epoch {
-			list = append(list, s.Session)
-		}
-	}
-	slices.SortFunc(list, func(a, b Session) int { return int(b.CreatedAt - a.CreatedAt) })
-	return list, nil
-}
-
 func (m *memStore) EndSession(_ context.Context, e SessionEnd) error {
 	return m.write(func() ([]Change, error) {
 		m.revoked = max(m.revoked, e.Revoked)
@@ -331,28 +318,6 @@ func (m *memStore) CreateUser(_ context.Context, scope tenancy.Scope, n NewUser,
 		return userChanged(UserKey{scope.Tenant(), n.ID}), nil
 	})
 	return user, err
-}
-
-func (m *memStore) User(_ context.Context, scope tenancy.Scope, id tenancy.ID) (User, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if u := m.users[UserKey{scope.Tenant(), id}]; u != nil {
-		return u.User, nil
-	}
-	return User{}, errGone
-}
-
-func (m *memStore) Users(_ context.Context, scope tenancy.Scope, after tenancy.ID, limit int) ([]User, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var list []User
-	for _, u := range m.users {
-		if u.TenantID == scope.Tenant() && u.ID.String() > after.String() {
-			list = append(list, u.User)
-		}
-	}
-	slices.SortFunc(list, func(a, b User) int { return slices.Compare(a.ID[:], b.ID[:]) })
-	return list[:min(len(list), limit)], nil
 }
 
 // keepsLast reports whether a tenant admin and an operator remain without u.
@@ -574,18 +539,6 @@ func (m *memStore) CreateAPIToken(_ context.Context, scope tenancy.Scope, t NewA
 		return nil, nil
 	})
 	return token, err
-}
-
-func (m *memStore) APITokens(_ context.Context, scope tenancy.Scope, user tenancy.ID) ([]APIToken, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var list []APIToken
-	for _, t := range m.tokens {
-		if m.users[UserKey{scope.Tenant(), t.User}] != nil && (user.IsZero() || t.User == user) {
-			list = append(list, m.apiToken(t))
-		}
-	}
-	return list, nil
 }
 
 func (m *memStore) DeleteAPIToken(_ context.Context, scope tenancy.Scope, id tenancy.ID, decide func(APIToken) error) error {

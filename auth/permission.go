@@ -153,6 +153,18 @@ func ParsePermissions(c *problem.Checks, location string, names []string) Permis
 	return set
 }
 
+// PermissionsNamed returns the set of the names that are permissions. Others, which
+// another version of the program may have stored, are left out.
+func PermissionsNamed(names []string) Permissions {
+	var set Permissions
+	for _, name := range names {
+		if p, ok := ParsePermission(name); ok {
+			set |= 1 << p
+		}
+	}
+	return set
+}
+
 // Has reports whether p is in the set.
 func (s Permissions) Has(p Permission) bool { return s&(1<<p) != 0 }
 

@@ -101,7 +101,7 @@ func TestAccess(t *testing.T) {
 
 func TestReservedRoleNames(t *testing.T) {
 	for _, name := range []string{"viewer", "tenant_admin", "operator", "admin", "root", "", "a", "Viewer", "ops team", "réviseur", strings.Repeat("x", 64)} {
-		if _, err := (&RoleFields{Name: name}).validate(); problem.CodeOf(err) != problem.Validation {
+		if _, err := (&RoleFields{Name: name}).parse(); problem.CodeOf(err) != problem.Validation {
 			t.Errorf("%q is accepted as the name of a role", name)
 		}
 	}

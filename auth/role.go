@@ -82,8 +82,14 @@ var roleNamePattern = regexp.MustCompile(`^[a-z][a-z0-9_-]{1,62}$`)
 // read more into them than they mean.
 var reservedRoleNames = [...]string{"operator", "admin", "root", "system"}
 
-// validate names every value that is not allowed and returns the permissions.
-func (f *RoleFields) validate() (Permissions, error) {
+// Validate names every value that is not allowed.
+func (f *RoleFields) Validate() error {
+	_, err := f.parse()
+	return err
+}
+
+// parse is Validate and returns the permissions.
+func (f *RoleFields) parse() (Permissions, error) {
 	var c problem.Checks
 	c.Require(roleNamePattern.MatchString(f.Name), "body.name", "must be 2 to 63 lower-case letters, digits, _ or -, beginning with a letter")
 	_, isSystem := SystemRole(f.Name)

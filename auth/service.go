@@ -150,8 +150,12 @@ func (s *Service) Run(ctx context.Context) {
 	}
 }
 
-// expiredKept is how long an ended session stays on record.
-const expiredKept = 30 * 24 * time.Hour
+// expiredKept is how long an ended session stays on record; expiredSlice how many
+// are deleted in one transaction, so that others wait for it some milliseconds.
+const (
+	expiredKept  = 30 * 24 * time.Hour
+	expiredSlice = 200
+)
 
 // Maintain does once what Run does every minute.
 func (s *Service) Maintain(ctx context.Context) {
@@ -169,8 +173,14 @@ func (s *Service) Maintain(ctx context.Context) {
 		s.log.Error("store the use of API tokens", "error", err)
 	}
 	before := tenancy.TimeOf(s.clock.Now().Add(-expiredKept))
-	if _, err := s.store.DeleteExpired(ctx, before, 1000); err != nil {
-		s.log.Error("delete expired sessions", "error", err)
+	for ctx.Err() == nil {
+		deleted, err := s.store.DeleteExpired(ctx, before, expiredSlice)
+		if err != nil {
+			s.log.Error("delete expired sessions", "error", err)
+		}
+		if deleted < expiredSlice {
+			return
+		}
 	}
 }
 

@@ -81,15 +81,6 @@ func (s *Service) LogoutAll(ctx context.Context, p *Principal) error {
 	return s.store.EndUserSessions(ctx, UserSessionsEnd{Key: UserKey{p.Tenant, p.User}, Reason: EndedByUser, Now: s.now()})
 }
 
-// Sessions lists the caller's live sessions, the latest first.
-func (s *Service) Sessions(ctx context.Context, p *Principal) ([]Session, error) {
-	sessions, err := s.store.Sessions(ctx, UserKey{p.Tenant, p.User}, s.now())
-	for i := range sessions {
-		sessions[i].Current = sessions[i].ID == p.Session
-	}
-	return sessions, err
-}
-
 // EndSession ends one of the caller's sessions. Another user's is NotFound.
 func (s *Service) EndSession(ctx context.Context, p *Principal, id tenancy.ID) error {
 	if !p.Interactive() {

@@ -6,8 +6,10 @@ import (
 	"maestro/tenancy"
 )
 
-// Store keeps identity in the database. Each method that changes something is one
-// transaction: it happens whole, durably, before it returns, or not at all.
+// Store keeps identity in the database: what Service decides by and what it
+// changes. Lists for people to read are no part of it. Each method that changes
+// something is one transaction: it happens whole, durably, before it returns, or
+// not at all.
 //
 // Methods fail with a *problem.Error: NotFound when the thing, in that tenant, is
 // not there; Conflict and LimitReached as each says; Unavailable when nothing can
@@ -117,11 +119,9 @@ type SessionStore interface {
 	// AccessUntil is recorded when Rotated or Repeated, if it is later.
 	RotateSession(ctx context.Context, r Rotation) (RotationResult, error)
 
-	// Session returns a session that has not ended, expired ones included.
+	// Session returns a session that has not ended, expired ones included. One whose
+	// epochs are not the current ones has ended.
 	Session(ctx context.Context, tenant, session tenancy.ID) (Session, error)
-
-	// Sessions lists the live sessions of a user, the latest first.
-	Sessions(ctx context.Context, key UserKey, now tenancy.Time) ([]Session, error)
 
 	// EndSession ends a session, if it is live, and records Revoked as an
 	// acknowledged sequence number of the revocations in any case.
@@ -139,18 +139,13 @@ type SessionStore interface {
 	DeleteExpired(ctx context.Context, before tenancy.Time, limit int) (int, error)
 }
 
-// UserStore keeps users. A tenant always keeps an active user, who is not a
-// service account, with the role tenant_admin once it had one; the installation
-// likewise an operator. A change that would take the last one fails with Conflict.
+// UserStore keeps users. A tenant always keeps an active user with a password and
+// the role tenant_admin once it had one; the installation likewise an operator. A
+// change that would take the last one fails with Conflict.
 type UserStore interface {
 	// CreateUser fails with Conflict for an e-mail that is taken in the tenant and
 	// with LimitReached. decide is given the tenant's own roles.
 	CreateUser(ctx context.Context, scope tenancy.Scope, u NewUser, decide func(RoleBook) error) (User, error)
-
-	User(ctx context.Context, scope tenancy.Scope, id tenancy.ID) (User, error)
-
-	// Users lists up to limit users after the id given (zero for the first), by id.
-	Users(ctx context.Context, scope tenancy.Scope, after tenancy.ID, limit int) ([]User, error)
 
 	// ChangeUser asks decide what becomes of the user and does it.
 	ChangeUser(ctx context.Context, scope tenancy.Scope, id tenancy.ID, now tenancy.Time, decide func(UserView) (UserChange, error)) (User, error)
@@ -201,10 +196,6 @@ type APITokenStore interface {
 	// CreateAPIToken fails with LimitReached above MaxAPITokens for the user. decide
 	// is given the user whom the token stands for.
 	CreateAPIToken(ctx context.Context, scope tenancy.Scope, t NewAPIToken, decide func(UserView) error) (APIToken, error)
-
-	// APITokens lists the tokens of a user, or of the tenant for the zero id, the
-	// latest first.
-	APITokens(ctx context.Context, scope tenancy.Scope, user tenancy.ID) ([]APIToken, error)
 
 	// DeleteAPIToken deletes a token that decide agrees to.
 	DeleteAPIToken(ctx context.Context, scope tenancy.Scope, id tenancy.ID, decide func(APIToken) error) error

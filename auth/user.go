@@ -129,8 +129,14 @@ func EmailKey(email string) (string, bool) {
 	return key, true
 }
 
-// validate names every value that is not allowed, and returns the e-mail's key.
-func (f *UserFields) validate() (emailKey string, err error) {
+// Validate names every value that is not allowed.
+func (f *UserFields) Validate() error {
+	_, err := f.parse()
+	return err
+}
+
+// parse is Validate and returns the e-mail's key.
+func (f *UserFields) parse() (emailKey string, err error) {
 	var c problem.Checks
 	emailKey, ok := EmailKey(f.Email)
 	c.Require(ok && strings.TrimSpace(f.Email) == f.Email && len(f.Email) <= MaxEmailBytes, "body.email", "must be an e-mail address")
@@ -139,6 +145,7 @@ func (f *UserFields) validate() (emailKey string, err error) {
 	sorted := slices.Sorted(slices.Values(f.Roles))
 	c.Require(len(slices.Compact(sorted)) == len(f.Roles), "body.roles", "must not name a role twice")
 	c.Require(!(f.IsService && f.IsOperator), "body.is_operator", "a service account cannot be an operator")
+	f.Metadata.Check(&c, "body.metadata")
 	return emailKey, c.Err()
 }
 

@@ -24,7 +24,7 @@ type Invited struct {
 // does not hold.
 func (s *Service) CreateUser(ctx context.Context, p *Principal, fields UserFields, password string) (Invited, error) {
 	id := tenancy.NewID()
-	emailKey, err := fields.validate()
+	emailKey, err := fields.parse()
 	if err != nil {
 		return Invited{}, err
 	}
@@ -74,7 +74,7 @@ func (s *Service) CreateUser(ctx context.Context, p *Principal, fields UserField
 // store of tenants inserts it in the transaction that creates the tenant. words
 // are the tenant's name and slug.
 func (s *Service) PrepareUser(ctx context.Context, fields UserFields, password string, words ...string) (NewUser, error) {
-	emailKey, err := fields.validate()
+	emailKey, err := fields.parse()
 	if err != nil {
 		return NewUser{}, err
 	}
@@ -83,16 +83,6 @@ func (s *Service) PrepareUser(ctx context.Context, fields UserFields, password s
 		return NewUser{}, err
 	}
 	return NewUser{ID: tenancy.NewID(), UserFields: fields, EmailKey: emailKey, PasswordHash: hash, Now: s.now()}, nil
-}
-
-// User returns a user of the caller's tenant.
-func (s *Service) User(ctx context.Context, p *Principal, id tenancy.ID) (User, error) {
-	return s.store.User(ctx, p.Scope, id)
-}
-
-// Users lists up to limit users of the caller's tenant after the id given.
-func (s *Service) Users(ctx context.Context, p *Principal, after tenancy.ID, limit int) ([]User, error) {
-	return s.store.Users(ctx, p.Scope, after, limit)
 }
 
 // mayActOn decides whether p may change, reset or delete a user: not one who
@@ -116,7 +106,7 @@ func (s *Service) UpdateUser(ctx context.Context, p *Principal, id tenancy.ID, e
 		if err != nil {
 			return UserChange{}, err
 		}
-		emailKey, err := fields.validate()
+		emailKey, err := fields.parse()
 		if err != nil {
 			return UserChange{}, err
 		}
@@ -187,7 +177,7 @@ func (s *Service) Roles(ctx context.Context, p *Principal) ([]Role, error) {
 
 // CreateRole defines a role of permissions that the caller holds.
 func (s *Service) CreateRole(ctx context.Context, p *Principal, fields RoleFields) (Role, error) {
-	grants, err := fields.validate()
+	grants, err := fields.parse()
 	if err != nil {
 		return Role{}, err
 	}
@@ -212,7 +202,7 @@ func (s *Service) UpdateRole(ctx context.Context, p *Principal, name string, edi
 			return Role{}, err
 		}
 		fields.Name = role.Name
-		grants, err := fields.validate()
+		grants, err := fields.parse()
 		if err != nil {
 			return Role{}, err
 		}

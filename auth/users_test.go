@@ -96,18 +96,11 @@ func TestNobodyGrantsWhatTheyLack(t *testing.T) {
 func TestOtherTenantsUsersAreNotThere(t *testing.T) {
 	w := newWorld(t)
 	admin := w.as(w.globex, "admin@example.com", RoleTenantAdmin)
-	_, err := w.service.User(w.ctx, admin, w.ada.User)
-	mustCode(t, "see", err, problem.NotFound)
 	mustCode(t, "change", w.edit(admin, func(*UserFields) {}), problem.NotFound)
 	mustCode(t, "delete", w.service.DeleteUser(w.ctx, admin, w.ada.User, func(User) error { return nil }), problem.NotFound)
 	mustCode(t, "revoke", w.service.RevokeUser(w.ctx, admin, w.ada.User), problem.NotFound)
-	_, _, err = w.service.ResetPassword(w.ctx, admin, w.ada.User)
+	_, _, err := w.service.ResetPassword(w.ctx, admin, w.ada.User)
 	mustCode(t, "reset", err, problem.NotFound)
-	users, err := w.service.Users(w.ctx, admin, tenancy.ID{}, 100)
-	must(t, err)
-	if len(users) != 1 || users[0].ID != admin.User {
-		t.Errorf("the list shows %+v", users)
-	}
 }
 
 func TestTheLastOnesStay(t *testing.T) {
@@ -236,18 +229,14 @@ func TestAPITokens(t *testing.T) {
 	w.clock.pass(2 * time.Minute)
 	w.mustLive("used", secret)
 	w.service.Maintain(w.ctx)
-	list, err := w.service.APITokens(w.ctx, admin, true)
-	must(t, err)
-	if len(list) != 1 || list[0].LastUsedAt == nil || w.service.now()-*list[0].LastUsedAt >= tenancy.Time(time.Minute.Microseconds()) {
-		t.Errorf("listed: %+v", list)
+	if used := w.store.used[token.ID]; w.service.now()-used >= tenancy.Time(time.Minute.Microseconds()) {
+		t.Errorf("the last use is %v", used)
 	}
 
 	stranger := w.as(w.globex, "stranger@example.com", RoleTenantAdmin)
 	colleague := w.as(w.acme, "colleague@example.com", RoleMLEngineer)
 	mustCode(t, "delete as another tenant", w.service.DeleteAPIToken(w.ctx, stranger, token.ID), problem.NotFound)
 	mustCode(t, "delete as a colleague", w.service.DeleteAPIToken(w.ctx, colleague, token.ID), problem.NotFound)
-	_, err = w.service.APITokens(w.ctx, colleague, true)
-	mustCode(t, "list as a colleague", err, problem.Forbidden)
 	must(t, w.service.DeleteAPIToken(w.ctx, admin, token.ID))
 	w.mustBeDead("the deleted token", secret)
 

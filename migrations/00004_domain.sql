@@ -102,10 +102,32 @@ CREATE TRIGGER artifacts_removed AFTER DELETE ON artifacts WHEN old.search_id IS
 END;
 -- +goose StatementEnd
 
-ALTER TABLE team_members ADD COLUMN user_id BLOB;
-ALTER TABLE team_members ADD COLUMN updated_at INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE team_members ADD COLUMN revision INTEGER NOT NULL DEFAULT 1;
-UPDATE team_members SET updated_at = created_at;
+-- A member may be a user. Deleting the user empties the reference (by statement:
+-- SET NULL would empty tenant_id with it).
+CREATE TABLE team_members_new (
+    tenant_id          BLOB    NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
+    id                 BLOB    NOT NULL,
+    project_id         BLOB    NOT NULL,
+    user_id            BLOB,
+    name               TEXT    NOT NULL,
+    role               TEXT    NOT NULL,
+    experience_level   TEXT    NOT NULL,
+    contribution_hours REAL    NOT NULL DEFAULT 0,
+    performance_score  REAL,
+    created_at         INTEGER NOT NULL,
+    updated_at         INTEGER NOT NULL,
+    revision           INTEGER NOT NULL DEFAULT 1,
+    PRIMARY KEY (tenant_id, id),
+    FOREIGN KEY (tenant_id, project_id) REFERENCES projects (tenant_id, id) ON DELETE CASCADE,
+    FOREIGN KEY (tenant_id, user_id) REFERENCES users (tenant_id, id)
+) STRICT, WITHOUT ROWID;
+INSERT INTO team_members_new (tenant_id, id, project_id, name, role, experience_level, contribution_hours, performance_score, created_at, updated_at)
+SELECT tenant_id, id, project_id, name, role, experience_level, contribution_hours, performance_score, created_at, created_at
+FROM team_members;
+DROP TABLE team_members;
+ALTER TABLE team_members_new RENAME TO team_members;
+CREATE INDEX team_members_project ON team_members (tenant_id, project_id, created_at, id);
+CREATE INDEX team_members_user ON team_members (tenant_id, user_id) WHERE user_id IS NOT NULL;
 
 -- Metrics: one series per project and type, its points beside each other on
 -- disk. points has no foreign key: a series of millions of points is removed in

@@ -45,12 +45,14 @@ func (s *Store) Check(ctx context.Context) error {
 // counters find the tenants whose counters are wrong. Deleted tenants' rows are
 // on their way out and are not counted.
 var counters = []struct{ name, statement string }{
-	{"projects", countedProjects}, {"artifacts", countedArtifacts}, {"bytes", countedBytes},
+	{"users", countedUsers}, {"projects", countedProjects}, {"artifacts", countedArtifacts}, {"bytes", countedBytes},
 	{"points of a series", countedPoints}, {"usages of an artifact", countedUsages},
 	{"billionths of impact of an artifact", countedImpacts}, {"artifacts with a content", countedRefs},
 }
 
 const (
+	countedUsers = `SELECT u.tenant_id, u.users, (SELECT count(*) FROM users m WHERE m.tenant_id = u.tenant_id) AS actual
+		FROM tenants t JOIN tenant_use u ON u.tenant_id = t.id WHERE t.deleted_at IS NULL AND u.users <> actual`
 	countedProjects = `SELECT u.tenant_id, u.projects, (SELECT count(*) FROM projects p WHERE p.tenant_id = u.tenant_id) AS actual
 		FROM tenants t JOIN tenant_use u ON u.tenant_id = t.id WHERE t.deleted_at IS NULL AND u.projects <> actual`
 	countedArtifacts = `SELECT u.tenant_id, u.artifacts, (SELECT count(*) FROM artifacts a WHERE a.tenant_id = u.tenant_id) AS actual

@@ -14,10 +14,12 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"modernc.org/sqlite"
 
+	"maestro/auth"
 	"maestro/migrations"
 	"maestro/tenancy"
 )
@@ -65,7 +67,8 @@ type Store struct {
 	log     *slog.Logger
 
 	cursorKey []byte
-	standings standings // used by the writer's goroutine only
+	listener  atomic.Pointer[func(auth.Change)] // of Watch
+	standings standings                         // used by the writer's goroutine only
 
 	rescoreAfter map[tenancy.ID]time.Time // used by maintenance only
 	schema       int64

@@ -69,6 +69,16 @@ var untenanted = map[string]string{
 	countedImpacts:     "the check of the whole installation reads every tenant",
 	countedRefs:        "the check of the whole installation reads every tenant",
 	`DELETE FROM series WHERE tenant_id = $1 AND id IN (SELECT id FROM series WHERE tenant_id = $1 LIMIT $2)`: "by id, and the ids are of the tenant's own",
+
+	selectAccountsAnywhere: "a login that names no tenant finds its account by the address, by an index",
+	selectAccountBySlug:    "a login finds its account by address and tenant together, by the index of addresses",
+	selectAPITokenState:    "an API token says by itself whose it is: it is found by its digest, by an index",
+	selectLinkAccount:      "a one-time link says by itself whose it is: it is found by its digest, by an index",
+	selectOperator:         "operators belong to the installation; they are found by an index of just them",
+	selectExpiredSession:   "background work finds what expired by an index of just that",
+	selectExpiredLink:      "background work finds what expired by an index of just that",
+	deleteExpiredSession:   "background work finds what expired by an index of just that",
+	deleteExpiredLinks:     "background work finds what expired by an index of just that",
 }
 
 var (
@@ -254,4 +264,6 @@ func queryPlan(t *testing.T, s *Store, statement string, args int) string {
 }
 
 // listings are all lists of the package.
-func listings() []*listing { return []*listing{&projectList, &tenantList, &artifactList} }
+func listings() []*listing {
+	return []*listing{&projectList, &tenantList, &artifactList, &userList, &apiTokenList}
+}

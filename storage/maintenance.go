@@ -78,6 +78,12 @@ var removals = [][]string{
 	{`DELETE FROM projects WHERE tenant_id = $1 AND id IN (SELECT id FROM projects WHERE tenant_id = $1 LIMIT $2)`},
 	{`DELETE FROM artifacts WHERE tenant_id = $1 AND id IN (SELECT id FROM artifacts WHERE tenant_id = $1 LIMIT $2)`}, // a trigger follows in the search index
 	{`DELETE FROM blobs WHERE tenant_id = $1 AND content_hash IN (SELECT content_hash FROM blobs WHERE tenant_id = $1 LIMIT $2)`},
+	{`DELETE FROM sessions WHERE tenant_id = $1 AND id IN (SELECT id FROM sessions WHERE tenant_id = $1 LIMIT $2)`},
+	{`DELETE FROM api_tokens WHERE tenant_id = $1 AND id IN (SELECT id FROM api_tokens WHERE tenant_id = $1 LIMIT $2)`},
+	{`DELETE FROM links WHERE tenant_id = $1 AND (user_id, kind) IN (SELECT user_id, kind FROM links WHERE tenant_id = $1 LIMIT $2)`},
+	{`DELETE FROM user_roles WHERE tenant_id = $1 AND (user_id, role) IN (SELECT user_id, role FROM user_roles WHERE tenant_id = $1 LIMIT $2)`},
+	{`DELETE FROM users WHERE tenant_id = $1 AND id IN (SELECT id FROM users WHERE tenant_id = $1 LIMIT $2)`},
+	{`DELETE FROM roles WHERE tenant_id = $1 AND name IN (SELECT name FROM roles WHERE tenant_id = $1 LIMIT $2)`},
 	{`DELETE FROM idempotency_keys WHERE tenant_id = $1 AND (actor_id, key) IN (SELECT actor_id, key FROM idempotency_keys WHERE tenant_id = $1 LIMIT $2)`},
 }
 

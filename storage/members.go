@@ -20,6 +20,8 @@ const (
 	updateMember = `UPDATE team_members SET user_id = $3, name = $4, role = $5, experience_level = $6, contribution_hours = $7,
 		performance_score = $8, updated_at = $9, revision = revision + 1 WHERE tenant_id = $1 AND id = $2`
 
+	selectUserID = `SELECT 1 FROM users WHERE tenant_id = $1 AND id = $2`
+
 	deleteMember = `DELETE FROM team_members WHERE tenant_id = $1 AND id = $2`
 )
 
@@ -67,10 +69,17 @@ func (t *Tenant) CreateMember(ctx context.Context, project tenancy.ID, fields tr
 }
 
 // checkUser requires that the user of a member, where one is named, is of the
-// tenant. There are no accounts yet, so no user is.
-func (t *Tenant) checkUser(_ *Tx, user *tenancy.ID) error {
+// tenant.
+func (t *Tenant) checkUser(tx *Tx, user *tenancy.ID) error {
+	if user == nil {
+		return nil
+	}
+	known, err := tx.exists(selectUserID, t.scope.Tenant(), *user)
+	if err != nil {
+		return err
+	}
 	var c problem.Checks
-	c.Require(user == nil, "body.user_id", "must be a user of the tenant")
+	c.Require(known, "body.user_id", "must be a user of the tenant")
 	return c.Err()
 }
 

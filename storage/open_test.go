@@ -3,7 +3,9 @@ package storage
 import (
 	"context"
 	"testing"
+	"time"
 
+	"maestro/auth"
 	"maestro/problem"
 	"maestro/tenancy"
 	"maestro/tracking"
@@ -53,6 +55,14 @@ func newProject(t testing.TB, tenant *Tenant, name string) tracking.Project {
 		t.Fatal(err)
 	}
 	return p
+}
+
+// newUser returns a user with a password, to be stored.
+func newUser(email string, roles ...string) *auth.NewUser {
+	return &auth.NewUser{
+		ID: tenancy.NewID(), EmailKey: email, PasswordHash: "no hash", Now: tenancy.TimeOf(time.Now()),
+		UserFields: auth.UserFields{Email: email, Name: "Somebody", Roles: roles, IsActive: true},
+	}
 }
 
 func wantCode(t testing.TB, err error, want problem.Code) {

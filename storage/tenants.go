@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 
+	"maestro/auth"
 	"maestro/problem"
 	"maestro/tenancy"
 )
@@ -42,28 +43,19 @@ var tenantList = listing{
 	},
 }
 
-// CreateTenant makes a tenant. A name or slug that is taken is a conflict.
-// then, when given, runs in the same transaction with the new tenant: it makes
-// the tenant's first user.
-func (s *Store) CreateTenant(ctx context.Context, fields tenancy.TenantFields, then func(*Tx, tenancy.ID) error) (t tenancy.Tenant, err error) {
+// CreateTenant makes a tenant with its first user, if one is given. A name or slug
+// that is taken is a conflict.
+func (s *Store) CreateTenant(ctx context.Context, fields tenancy.TenantFields, admin *auth.NewUser) (t tenancy.Tenant, err error) {
 	if err := fields.Validate(); err != nil {
 		return t, err
 	}
 	id := tenancy.NewID()
 	err = s.writer.do(ctx, id, func(tx *Tx) error {
-		_, err := tx.exec(insertTenant, id, fields.Name, fields.Slug, fields.IsActive, fields.MaxUsers, fields.MaxProjects, fields.MaxArtifacts,
-			fields.MaxStorageBytes, encodeWeights(fields.SuccessWeights), encodeObject(fields.Metadata), tx.Now)
-		if violates(err, uniqueViolation) {
-			return problem.Wrap(err, problem.Conflict, "A tenant of that name or slug exists.")
-		}
-		if err != nil {
+		if err := insertNewTenant(tx, id, fields); err != nil {
 			return err
 		}
-		if _, err := tx.exec(insertTenantUse, id); err != nil {
-			return err
-		}
-		if then != nil {
-			if err := then(tx, id); err != nil {
+		if admin != nil {
+			if _, err := s.addUser(tx, id, admin); err != nil {
 				return err
 			}
 		}
@@ -71,6 +63,19 @@ func (s *Store) CreateTenant(ctx context.Context, fields tenancy.TenantFields, t
 		return err
 	})
 	return t, err
+}
+
+func insertNewTenant(tx *Tx, id tenancy.ID, fields tenancy.TenantFields) error {
+	_, err := tx.exec(insertTenant, id, fields.Name, fields.Slug, fields.IsActive, fields.MaxUsers, fields.MaxProjects, fields.MaxArtifacts,
+		fields.MaxStorageBytes, encodeWeights(fields.SuccessWeights), encodeObject(fields.Metadata), tx.Now)
+	if violates(err, uniqueViolation) {
+		return problem.Wrap(err, problem.Conflict, "A tenant of that name or slug exists.")
+	}
+	if err != nil {
+		return err
+	}
+	_, err = tx.exec(insertTenantUse, id)
+	return err
 }
 
 // TenantByID returns a tenant; not-found for one that was deleted.
@@ -131,6 +136,11 @@ func (s *Store) UpdateTenant(ctx context.Context, id tenancy.ID, match Match, ch
 			return err
 		}
 		t.UpdatedAt, t.Revision = tx.Now, before.Revision+1
+		if t.IsActive != before.IsActive {
+			if err := s.switchTenant(tx, id, t.IsActive); err != nil {
+				return err
+			}
+		}
 		if t.SuccessWeights != before.SuccessWeights {
 			if _, err := tx.exec(markScoresStale, id, tx.Now); err != nil {
 				return err
@@ -156,9 +166,17 @@ func (s *Store) DeleteTenant(ctx context.Context, id tenancy.ID, match Match, th
 		if err := match.check(t.Revision); err != nil {
 			return err
 		}
+		had, err := tx.exists(selectOperatorOfTenant, id)
+		if err != nil {
+			return err
+		}
 		if _, err := tx.exec(markTenantDeleted, id, tx.Now); err != nil {
 			return err
 		}
+		if err := keepOperator(tx, had); err != nil {
+			return err
+		}
+		s.notify(tx, auth.Change{Kind: auth.TenantChanged, Tenant: id})
 		if then != nil {
 			return then(tx)
 		}
@@ -168,6 +186,23 @@ func (s *Store) DeleteTenant(ctx context.Context, id tenancy.ID, match Match, th
 		s.Wake()
 	}
 	return err
+}
+
+// switchTenant is what follows from the suspension of a tenant, or its end: tokens
+// of before a suspension stay refused after it.
+func (s *Store) switchTenant(tx *Tx, id tenancy.ID, active bool) error {
+	if active {
+		s.notify(tx, auth.Change{Kind: auth.TenantChanged, Tenant: id})
+		return nil
+	}
+	had, err := tx.exists(selectOperatorOfTenant, id)
+	if err != nil {
+		return err
+	}
+	if err := keepOperator(tx, had); err != nil {
+		return err
+	}
+	return s.endTenantSessions(tx, id)
 }
 
 func readTenant(r row) tenancy.Tenant {

@@ -2,13 +2,13 @@ package storage
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"testing"
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 
+	"maestro/auth"
 	"maestro/problem"
 	"maestro/tenancy"
 	"maestro/tracking"
@@ -44,10 +44,10 @@ func TestTenantsAreKeptApartByNameAndSlug(t *testing.T) {
 	}
 	_, err = s.CreateTenant(background, tenancy.NewTenantFields("", "UPPER"), nil)
 	wantCode(t, err, problem.Validation)
-	refusal := errors.New("no first user")
-	if _, err := s.CreateTenant(background, tenancy.NewTenantFields("Half", "half"), func(*Tx, tenancy.ID) error { return refusal }); !errors.Is(err, refusal) {
-		t.Error(err)
-	}
+	full := tenancy.NewTenantFields("Half", "half")
+	full.MaxUsers = 0
+	_, err = s.CreateTenant(background, full, newUser("first@example.com", auth.RoleTenantAdmin))
+	wantCode(t, err, problem.LimitReached)
 	if _, err := s.TenantBySlug(background, "half"); problem.CodeOf(err) != problem.NotFound {
 		t.Error("a tenant whose first user was refused exists")
 	}
