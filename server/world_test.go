@@ -71,7 +71,8 @@ var epoch = time.Now().Add(-time.Hour)
 // goodPassword is everybody's.
 const goodPassword = "a kettle under violet rain"
 
-func newWorld(t *testing.T, change ...func(*Options)) *world {
+// newEmptyWorld is an installation nobody has logged in to.
+func newEmptyWorld(t *testing.T, change ...func(*Options)) *world {
 	t.Helper()
 	w := &world{t: t, clock: new(testClock)}
 	dir := t.TempDir()
@@ -99,12 +100,18 @@ func newWorld(t *testing.T, change ...func(*Options)) *world {
 			t.Error(err)
 		}
 	})
+	w.nobody = &caller{t: t, url: w.url}
+	return w
+}
+
+func newWorld(t *testing.T, change ...func(*Options)) *world {
+	t.Helper()
+	w := newEmptyWorld(t, change...)
 	acme, beta := w.tenant("acme"), w.tenant("beta")
-	_, err = w.store.CreateRole(background, tenancy.Issue(acme, tenancy.Actor{Kind: tenancy.ActorSystem}), auth.Role{RoleFields: auth.RoleFields{Name: "nothing"}})
+	_, err := w.store.CreateRole(background, tenancy.Issue(acme, tenancy.Actor{Kind: tenancy.ActorSystem}), auth.Role{RoleFields: auth.RoleFields{Name: "nothing"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.nobody = &caller{t: t, url: w.url}
 	w.acme = w.enter(acme, "admin@acme.example", auth.RoleTenantAdmin)
 	w.beta = w.enter(beta, "admin@beta.example", auth.RoleTenantAdmin)
 	w.viewer = w.enter(acme, "viewer@acme.example", auth.RoleViewer)
