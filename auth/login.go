@@ -46,7 +46,8 @@ type Grant struct {
 
 	Session        tenancy.ID   `json:"-"`
 	SessionExpires tenancy.Time `json:"-"`
-	Device         string       `json:"-"` // to be kept by the client as Client.Known; "" on a refresh
+	// Device is to be kept by the client as Client.Known; "" on a refresh.
+	Device string `json:"device_token,omitempty" doc:"Send it with the next login as known_client; absent when it is a cookie"`
 }
 
 var errCredentials = problem.New(problem.Unauthenticated, "E-mail, password or tenant is not right.")

@@ -49,8 +49,12 @@ func (s *Service) Refresh(ctx context.Context, text string) (Grant, error) {
 
 // Logout ends the caller's session, and that of the refresh token if it is the
 // same user's; either may be missing (the zero Principal, ""). A refresh token
-// that is not valid, or another user's, has no effect and is no error.
+// that is not valid, or another user's, has no effect and is no error. An API
+// token has no session.
 func (s *Service) Logout(ctx context.Context, p *Principal, refresh string) error {
+	if p.Kind == APITokenCredential {
+		return errInteractive
+	}
 	if p.Kind == AccessToken {
 		if err := s.endSessionByID(ctx, p.Tenant, p.Session, UserKey{p.Tenant, p.User}, p.ExpiresAt, EndedLogout); err != nil {
 			return err

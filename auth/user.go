@@ -28,7 +28,7 @@ type UserFields struct {
 	IsActive   bool           `json:"is_active" required:"false" default:"true" doc:"An inactive user's tokens stop at once"`
 	IsOperator bool           `json:"is_operator" required:"false" doc:"Runs the installation; only an operator may grant it"`
 	IsService  bool           `json:"is_service" required:"false" doc:"A service account has no password and acts through API tokens only"`
-	Metadata   tenancy.Object `json:"metadata,omitempty" doc:"Free JSON object of at most 16 KiB"`
+	Metadata   tenancy.Object `json:"metadata" required:"false" doc:"Free JSON object of at most 16 KiB"`
 }
 
 // User is a person or a service account of one tenant.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"net/http"
 	"net/netip"
 	"time"
 
@@ -85,14 +86,20 @@ func (s *Server) limitAddress(c *gin.Context) {
 }
 
 func clientAddress(c *gin.Context) netip.Addr {
-	from, err := netip.ParseAddrPort(c.Request.RemoteAddr)
-	if err != nil {
-		return netip.Addr{} // a unix socket: all of them together
-	}
-	address := from.Addr().Unmap()
+	address := addressOf(c.Request)
 	if address.Is6() {
 		prefix, _ := address.Prefix(64) // valid for every IPv6 address
 		return prefix.Addr()
 	}
 	return address
+}
+
+// addressOf returns where a request comes from; the zero address for all that come
+// by a unix socket.
+func addressOf(r *http.Request) netip.Addr {
+	from, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return from.Addr().Unmap()
 }

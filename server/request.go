@@ -18,9 +18,10 @@ import (
 // exchange is what is known of a request beside its own words. It travels in the
 // request's context.
 type exchange struct {
-	id    string
-	cause error // of the failure it was answered with
-	who   auth.Principal
+	id      string
+	request *http.Request
+	cause   error // of the failure it was answered with
+	who     auth.Principal
 }
 
 type exchangeKey struct{}
@@ -54,6 +55,7 @@ func (s *Server) begin(c *gin.Context) {
 		e.id = rand.Text()
 	}
 	c.Request = c.Request.WithContext(context.WithValue(c.Request.Context(), exchangeKey{}, e))
+	e.request = c.Request
 	header := c.Writer.Header()
 	header["X-Request-Id"] = []string{e.id}
 	for name, value := range s.headers {

@@ -37,6 +37,8 @@ type route struct {
 	status  int      // of success; 200 unless set
 	maxBody int64    // maxBody unless set
 	accepts []string // media types of its body; application/json unless set, anything where it is anyMedia
+
+	recognises bool // a public route that knows its caller by a credential that holds
 }
 
 // anyMedia is what a route accepts that takes any content.
@@ -44,8 +46,9 @@ var anyMedia = []string{"*/*"}
 
 // demand is what a route asks of a request before its handler sees it.
 type demand struct {
-	access  auth.Access
-	accepts []string
+	access     auth.Access
+	accepts    []string
+	recognises bool
 }
 
 // operation is the route's entry in the OpenAPI document.
@@ -110,7 +113,7 @@ func (s *Server) declare(r route) {
 	if accepts == nil {
 		accepts = []string{"application/json"}
 	}
-	s.demands[r.method+" "+ginPath(base+r.path)] = demand{r.access, accepts}
+	s.demands[r.method+" "+ginPath(base+r.path)] = demand{r.access, accepts, r.recognises}
 }
 
 func ginPath(path string) string {
@@ -149,16 +152,10 @@ func (s *Server) authorize(c *gin.Context) {
 }
 
 func (s *Server) admit(r *http.Request, asked demand) error {
-	if asked.access != auth.Public {
-		credential, err := credentialOf(r)
-		if err != nil {
-			return err
-		}
+	if asked.access != auth.Public || asked.recognises {
 		caller := who(r.Context())
-		if *caller, err = s.auth.Authenticate(r.Context(), credential); err != nil {
-			return err
-		}
-		if err := s.limitCaller(caller); err != nil {
+		err := s.recognise(r, caller)
+		if err != nil && (asked.access != auth.Public || problem.CodeOf(err) != problem.Unauthenticated) {
 			return err
 		}
 		if err := asked.access.Check(caller); err != nil {
@@ -169,6 +166,18 @@ func (s *Server) admit(r *http.Request, asked demand) error {
 		return nil
 	}
 	return checkMediaType(r, asked.accepts)
+}
+
+// recognise finds out who sends the request.
+func (s *Server) recognise(r *http.Request, caller *auth.Principal) error {
+	credential, err := credentialOf(r)
+	if err != nil {
+		return err
+	}
+	if *caller, err = s.auth.Authenticate(r.Context(), credential); err != nil {
+		return err
+	}
+	return s.limitCaller(caller)
 }
 
 // limitCaller bounds the requests of one credential, and of one tenant.

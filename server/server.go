@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"encoding/json"
 	"log/slog"
 	"net/http"
@@ -21,26 +20,24 @@ import (
 	"maestro/tenancy"
 )
 
-// Authenticator tells who a credential belongs to, or fails with
-// Unauthenticated.
-type Authenticator interface {
-	Authenticate(ctx context.Context, credential string) (auth.Principal, error)
-}
-
 // Options configures a Server. Store and Auth are needed.
 type Options struct {
 	Store   *storage.Store
-	Auth    Authenticator
+	Auth    *auth.Service
 	Log     *slog.Logger     // nothing is logged unless set
 	Now     func() time.Time // time.Now unless set
 	Version string
 	Rates   Rates // nothing is bounded unless set
+
+	// BehindTLS says that clients come through a proxy that ends TLS, so that cookies
+	// are Secure though the requests arrive in plain.
+	BehindTLS bool
 }
 
 // Server answers HTTP requests. It is an http.Handler.
 type Server struct {
 	store   *storage.Store
-	auth    Authenticator
+	auth    *auth.Service
 	log     *slog.Logger
 	now     func() time.Time
 	version string
@@ -51,6 +48,9 @@ type Server struct {
 	headers  map[string][]string
 	document []byte // the OpenAPI document
 	handler  http.Handler
+
+	behindTLS   bool
+	crossOrigin *http.CrossOriginProtection
 
 	byAddress    *limiter[netip.Addr]
 	byCredential *limiter[tenancy.ID]
@@ -72,7 +72,7 @@ func New(o Options) *Server {
 	s := &Server{store: o.Store, auth: o.Auth, log: o.Log, now: o.Now, version: o.Version,
 		engine: gin.New(), demands: make(map[string]demand), headers: securityHeaders(),
 		byAddress: newLimiter[netip.Addr](o.Rates.Address), byCredential: newLimiter[tenancy.ID](o.Rates.Credential),
-		byTenant: newLimiter[tenancy.ID](o.Rates.Tenant)}
+		byTenant: newLimiter[tenancy.ID](o.Rates.Tenant), behindTLS: o.BehindTLS, crossOrigin: http.NewCrossOriginProtection()}
 	s.engine.HandleMethodNotAllowed = true
 	s.engine.RedirectTrailingSlash = false
 	_ = s.engine.SetTrustedProxies(nil) // an empty list cannot be malformed
@@ -83,6 +83,11 @@ func New(o Options) *Server {
 		refuse(c, problem.New(problem.MethodNotAllowed, "This address does not take this method."))
 	})
 	s.api = newAPI(s.engine, o.Version)
+	s.authRoutes()
+	s.sessionRoutes()
+	s.tokenRoutes()
+	s.userRoutes()
+	s.roleRoutes()
 	s.projectRoutes()
 	s.artifactRoutes()
 	s.contentRoutes()

@@ -14,10 +14,11 @@ import (
 )
 
 // systemRoutes are what lies outside the API: health, the document, the pages
-// that explain problems.
+// that explain problems, the keys that verify access tokens.
 func (s *Server) systemRoutes() {
 	s.engine.GET("/livez", s.livez)
 	s.engine.GET("/readyz", s.readyz)
+	s.engine.GET("/.well-known/jwks.json", func(c *gin.Context) { c.Data(http.StatusOK, "application/jwk-set+json", s.auth.JWKS()) })
 	s.engine.GET("/openapi.json", func(c *gin.Context) { c.Data(http.StatusOK, "application/json", s.document) })
 	swagger := loadAssets(embed.Swagger())
 	s.engine.GET("/docs", func(c *gin.Context) { s.serveAsset(c, swagger, "") })
@@ -33,13 +34,16 @@ func (s *Server) livez(c *gin.Context) {
 
 // readyz answers 200 when requests can be served, and otherwise says why not.
 func (s *Server) readyz(c *gin.Context) {
-	checks := map[string]string{"draining": "ok", "database": "ok"}
+	checks := map[string]string{"draining": "ok", "database": "ok", "revocations": "ok"}
 	if s.draining.Load() {
 		checks["draining"] = "the server is stopping"
 	}
 	if err := s.store.Ping(c.Request.Context()); err != nil {
 		note(c.Request.Context(), err)
 		checks["database"] = "cannot be read"
+	}
+	if !s.auth.Ready() {
+		checks["revocations"] = "cannot be looked up"
 	}
 	answer := struct {
 		Status string            `json:"status"`

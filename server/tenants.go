@@ -2,11 +2,15 @@ package server
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"maestro/auth"
+	"maestro/problem"
 	"maestro/tenancy"
 )
 
@@ -22,7 +26,7 @@ func (s *Server) tenantRoutes() {
 	handle(s, route{method: http.MethodGet, path: "/tenants", access: auth.Operator, id: "listTenants", tag: tag,
 		summary: "List the installation's tenants"}, s.listTenants)
 	handle(s, route{method: http.MethodPost, path: "/tenants", access: auth.Operator, id: "createTenant", tag: tag,
-		summary: "Create a tenant", status: http.StatusCreated}, s.createTenant)
+		summary: "Create a tenant, with its first tenant_admin if one is given", status: http.StatusCreated}, s.createTenant)
 	handle(s, route{method: http.MethodGet, path: "/tenants/{id}", access: auth.Operator, id: "getTenant", tag: tag,
 		summary: "Read a tenant"}, s.getTenant)
 	handle(s, route{method: http.MethodPatch, path: "/tenants/{id}", access: auth.Operator, id: "updateTenant", tag: tag,
@@ -53,23 +57,59 @@ func (s *Server) listTenants(ctx context.Context, in *listTenantsInput) (*listOu
 	return &listOutput[tenancy.Tenant]{Body: newList(tenants)}, nil
 }
 
-type createTenantInput struct {
-	Body body[tenancy.TenantFields]
+// newTenant is what POST /tenants takes.
+type newTenant struct {
+	tenancy.TenantFields
+	Admin *firstAdmin `json:"admin,omitempty" doc:"The tenant's first tenant_admin, made with it"`
+}
 
-	fields tenancy.TenantFields
+type firstAdmin struct {
+	Email    string `json:"email" format:"email" maxLength:"254"`
+	Name     string `json:"name" minLength:"1" maxLength:"255"`
+	Password string `json:"password"`
+}
+
+type createTenantInput struct {
+	Body body[newTenant]
+
+	tenant newTenant
 }
 
 func (in *createTenantInput) Resolve(huma.Context) []error {
-	in.fields = tenancy.NewTenantFields("", "")
-	return in.Body.check(&in.fields)
+	in.tenant.TenantFields = tenancy.NewTenantFields("", "")
+	return in.Body.check(&in.tenant)
 }
 
 func (s *Server) createTenant(ctx context.Context, in *createTenantInput) (*createdResource[tenancy.Tenant], error) {
-	t, err := s.store.CreateTenant(ctx, in.fields, nil)
+	var admin *auth.NewUser
+	if first := in.tenant.Admin; first != nil {
+		prepared, err := s.auth.PrepareUser(ctx, auth.UserFields{
+			Email: first.Email, Name: first.Name, Roles: []string{auth.RoleTenantAdmin}, IsActive: true,
+		}, first.Password, in.tenant.Name, in.tenant.Slug)
+		if err != nil {
+			return nil, within(err, "admin")
+		}
+		admin = &prepared
+	}
+	t, err := s.store.CreateTenant(ctx, in.tenant.TenantFields, admin)
 	if err != nil {
 		return nil, err
 	}
 	return made(&t, t.Revision, "/tenants/"+t.ID.String(), false), nil
+}
+
+// within places the violations of an object that is a member of the body.
+func within(err error, member string) error {
+	var e *problem.Error
+	if !errors.As(err, &e) || len(e.Violations) == 0 {
+		return err
+	}
+	placed := *e
+	placed.Violations = slices.Clone(e.Violations)
+	for i, v := range placed.Violations {
+		placed.Violations[i].Location = "body." + member + strings.TrimPrefix(v.Location, "body")
+	}
+	return &placed
 }
 
 func (s *Server) getTenant(ctx context.Context, in *struct {

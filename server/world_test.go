@@ -3,11 +3,14 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"maestro/auth"
 	"maestro/problem"
@@ -17,15 +20,19 @@ import (
 
 var background = context.Background()
 
-// world is a server on loopback with a real store, and callers in two tenants.
+// world is a server on loopback with a real store and real logins, and callers in
+// two tenants.
 type world struct {
+	t      *testing.T
 	store  *storage.Store
+	auth   *auth.Service
+	clock  *testClock
 	server *Server
 	url    string
 
 	acme, beta *caller // tenant_admin of a tenant each
 	viewer     *caller // viewer of acme
-	operator   *caller // operator, without a role
+	operator   *caller // operator in acme, whose only role grants nothing
 	nobody     *caller // without a credential
 }
 
@@ -35,6 +42,8 @@ type caller struct {
 	url        string
 	credential string
 	principal  auth.Principal
+	email      string
+	grant      auth.Grant
 }
 
 // in returns the caller reporting to a subtest.
@@ -44,59 +53,120 @@ func (c *caller) in(t *testing.T) *caller {
 	return &inner
 }
 
-// keyring is an Authenticator for tests that are not about authentication.
-type keyring map[string]auth.Principal
+func (c *caller) scope() tenancy.Scope { return c.principal.Scope }
 
-func (k keyring) Authenticate(_ context.Context, credential string) (auth.Principal, error) {
-	if p, ok := k[credential]; ok {
-		return p, nil
-	}
-	return auth.Principal{}, problem.New(problem.Unauthenticated, "This needs a valid access token or API token.")
+// testClock is the system's clock, moved ahead by hand.
+type testClock struct{ ahead atomic.Int64 }
+
+func (c *testClock) Now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
+
+func (c *testClock) Elapsed() time.Duration {
+	return time.Since(epoch) + time.Duration(c.ahead.Load())
 }
 
-func newWorld(t *testing.T, change ...func(*Options)) *world {
+func (c *testClock) pass(d time.Duration) { c.ahead.Add(int64(d)) }
+
+var epoch = time.Now().Add(-time.Hour)
+
+// goodPassword is everybody's.
+const goodPassword = "a kettle under violet rain"
+
+// newEmptyWorld is an installation nobody has logged in to.
+func newEmptyWorld(t *testing.T, change ...func(*Options)) *world {
 	t.Helper()
-	store, err := storage.Open(background, storage.Options{Dir: t.TempDir(), Readers: 4})
+	w := &world{t: t, clock: new(testClock)}
+	dir := t.TempDir()
+	var err error
+	w.store, err = storage.Open(background, storage.Options{Dir: dir, Readers: 4})
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys := keyring{}
-	options := Options{Store: store, Auth: keys, Version: "test"}
+	w.auth, err = auth.Open(background, auth.Config{
+		DataDir: dir, Clock: w.clock, Hash: auth.HasherConfig{InsecureTestCost: 4, MaxWaiting: 10_000, Wait: time.Minute},
+	}, w.store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	options := Options{Store: w.store, Auth: w.auth, Version: "test"}
 	for _, f := range change {
 		f(&options)
 	}
-	w := &world{store: store, server: New(options)}
+	w.server = New(options)
 	listener := httptest.NewServer(w.server)
 	w.url = listener.URL
 	t.Cleanup(func() {
 		listener.Close()
-		if err := store.Close(); err != nil {
+		if err := errors.Join(w.auth.Close(background), w.store.Close()); err != nil {
 			t.Error(err)
 		}
 	})
-	enter := func(name string, tenant tenancy.ID, permissions auth.Permissions, operator bool) *caller {
-		user := tenancy.NewID()
-		p := auth.Principal{Scope: tenancy.Issue(tenant, tenancy.Actor{ID: user, Kind: tenancy.ActorUser}), User: user, Tenant: tenant,
-			Session: tenancy.NewID(), Kind: auth.AccessToken, Permissions: permissions, Operator: operator}
-		keys[name] = p
-		return &caller{t: t, url: w.url, credential: name, principal: p}
-	}
-	tenant := func(slug string) tenancy.ID {
-		fields := tenancy.NewTenantFields("Tenant "+slug, slug)
-		fields.Limits = tenancy.Limits{MaxUsers: 1e6, MaxProjects: 1e6, MaxArtifacts: 1e6, MaxStorageBytes: 1 << 40}
-		made, err := store.CreateTenant(background, fields, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return made.ID
-	}
-	acme, beta := tenant("acme"), tenant("beta")
-	w.acme = enter("acme-admin", acme, auth.EveryPermission, false)
-	w.beta = enter("beta-admin", beta, auth.EveryPermission, false)
-	w.viewer = enter("acme-viewer", acme, auth.PermissionsOf(auth.ProjectsView, auth.ArtifactsView, auth.UsagesView, auth.MembersView, auth.MetricsView), false)
-	w.operator = enter("operator", acme, 0, true)
 	w.nobody = &caller{t: t, url: w.url}
 	return w
+}
+
+func newWorld(t *testing.T, change ...func(*Options)) *world {
+	t.Helper()
+	w := newEmptyWorld(t, change...)
+	acme, beta := w.tenant("acme"), w.tenant("beta")
+	_, err := w.store.CreateRole(background, tenancy.Issue(acme, tenancy.Actor{Kind: tenancy.ActorSystem}), auth.Role{RoleFields: auth.RoleFields{Name: "nothing"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.acme = w.enter(acme, "admin@acme.example", auth.RoleTenantAdmin)
+	w.beta = w.enter(beta, "admin@beta.example", auth.RoleTenantAdmin)
+	w.viewer = w.enter(acme, "viewer@acme.example", auth.RoleViewer)
+	w.user(acme, "operator@acme.example", func(u *auth.UserFields) { u.IsOperator = true }, "nothing")
+	w.operator = w.login("operator@acme.example")
+	return w
+}
+
+func (w *world) tenant(slug string) tenancy.ID {
+	w.t.Helper()
+	fields := tenancy.NewTenantFields("Tenant "+slug, slug)
+	fields.Limits = tenancy.Limits{MaxUsers: 1e6, MaxProjects: 1e6, MaxArtifacts: 1e6, MaxStorageBytes: 1 << 40}
+	made, err := w.store.CreateTenant(background, fields, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return made.ID
+}
+
+// user stores a user with goodPassword without asking anybody.
+func (w *world) user(tenant tenancy.ID, email string, change func(*auth.UserFields), roles ...string) tenancy.ID {
+	w.t.Helper()
+	fields := auth.UserFields{Email: email, Name: "Somebody", Roles: roles, IsActive: true}
+	if change != nil {
+		change(&fields)
+	}
+	user, err := w.auth.PrepareUser(background, fields, goodPassword)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := w.store.CreateUser(background, tenancy.Issue(tenant, tenancy.Actor{Kind: tenancy.ActorSystem}), user, func(auth.RoleBook) error { return nil }); err != nil {
+		w.t.Fatal(err)
+	}
+	return user.ID
+}
+
+// login logs a user in, past the bounds on requests.
+func (w *world) login(email string) *caller {
+	w.t.Helper()
+	grant, err := w.auth.Login(background, auth.Credentials{Email: email, Password: goodPassword}, auth.Client{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	p, err := w.auth.Authenticate(background, grant.AccessToken)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return &caller{t: w.t, url: w.url, credential: grant.AccessToken, principal: p, email: email, grant: grant}
+}
+
+// enter makes a user with roles and logs in.
+func (w *world) enter(tenant tenancy.ID, email string, roles ...string) *caller {
+	w.t.Helper()
+	w.user(tenant, email, nil, roles...)
+	return w.login(email)
 }
 
 // answer is what came back.

@@ -28,6 +28,9 @@ func (t *Tenant) write(ctx context.Context, f func(*Tx) error) error {
 // admits any.
 type Match func(revision int64) bool
 
+// Check fails with PreconditionFailed unless the precondition holds.
+func (m Match) Check(revision int64) error { return m.check(revision) }
+
 func (m Match) check(revision int64) error {
 	if m == nil || m(revision) {
 		return nil

@@ -188,6 +188,7 @@ func (s *Store) ChangeUser(ctx context.Context, scope tenancy.Scope, id tenancy.
 		if err != nil {
 			return err
 		}
+		held := heldBy(&before.User)
 		change, err := decide(before)
 		if err != nil {
 			return err
@@ -211,7 +212,7 @@ func (s *Store) ChangeUser(ctx context.Context, scope tenancy.Scope, id tenancy.
 				return err
 			}
 		}
-		if err := keepLast(tx, &before.User); err != nil {
+		if err := held.keep(tx); err != nil {
 			return err
 		}
 		s.userChanged(tx, key)
@@ -221,14 +222,22 @@ func (s *Store) ChangeUser(ctx context.Context, scope tenancy.Scope, id tenancy.
 	return user, err
 }
 
-// keepLast refuses a change after which the tenant of a user has no tenant_admin
-// who can log in, or the installation no operator, if the user was one.
-func keepLast(tx *Tx, before *auth.User) error {
-	if !before.IsActive || !before.HasPassword {
-		return nil
-	}
-	if slices.Contains(before.Roles, auth.RoleTenantAdmin) {
-		remains, err := tx.exists(selectAdmin, before.TenantID, auth.RoleTenantAdmin)
+// offices are what a user held who could log in, and what must not stay empty.
+type offices struct {
+	tenant          tenancy.ID
+	admin, operator bool
+}
+
+func heldBy(user *auth.User) offices {
+	able := user.IsActive && user.HasPassword
+	return offices{user.TenantID, able && slices.Contains(user.Roles, auth.RoleTenantAdmin), able && user.IsOperator}
+}
+
+// keep refuses a change after which the tenant has no tenant_admin who can log in,
+// or the installation no operator, if the user was one before.
+func (o offices) keep(tx *Tx) error {
+	if o.admin {
+		remains, err := tx.exists(selectAdmin, o.tenant, auth.RoleTenantAdmin)
 		if err != nil {
 			return err
 		}
@@ -236,7 +245,7 @@ func keepLast(tx *Tx, before *auth.User) error {
 			return problem.New(problem.Conflict, "The tenant must keep an active tenant_admin who has a password.")
 		}
 	}
-	return keepOperator(tx, before.IsOperator)
+	return keepOperator(tx, o.operator)
 }
 
 // DeleteUser implements auth.UserStore.
@@ -260,7 +269,7 @@ func (s *Store) DeleteUser(ctx context.Context, scope tenancy.Scope, id tenancy.
 			return err
 		}
 		s.userChanged(tx, key)
-		return keepLast(tx, &before.User)
+		return heldBy(&before.User).keep(tx)
 	})
 }
 
