@@ -199,6 +199,12 @@ func (m *memStore) OpenSession(_ context.Context, s NewSession) (login Login, er
 	return login, err
 }
 
+// current reports whether the epochs are still those of a session.
+func (m *memStore) current(s *Session) bool {
+	u, t := m.users[UserKey{s.TenantID, s.UserID}], m.tenants[s.TenantID]
+	return u != nil && t != nil && u.epoch == s.UserEpoch && t.epoch == s.TenantEpoch && m.global == s.GlobalEpoch
+}
+
 func (m *memStore) RotateSession(_ context.Context, r Rotation) (result RotationResult, err error) {
 	err = m.write(func() ([]Change, error) {
 		s := m.sessions[r.Session]
@@ -206,7 +212,7 @@ func (m *memStore) RotateSession(_ context.Context, r Rotation) (result Rotation
 			return nil, nil
 		}
 		u, t := m.users[UserKey{s.TenantID, s.UserID}], m.tenants[s.TenantID]
-		if u == nil || t == nil || !u.IsActive || !t.active || u.epoch != s.UserEpoch || t.epoch != s.TenantEpoch || m.global != s.GlobalEpoch {
+		if !m.current(&s.Session) || !u.IsActive || !t.active {
 			return nil, nil
 		}
 		switch {
@@ -232,7 +238,7 @@ func (m *memStore) Session(_ context.Context, tenant, id tenancy.ID) (Session, e
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := m.sessions[id]
-	if s == nil || s.TenantID != tenant || s.ended != "" {
+	if s == nil || s.TenantID != tenant || s.ended != "" || !m.current(&s.Session) {
 		return Session{}, errGone
 	}
 	return s.Session, nil
@@ -273,7 +279,7 @@ func (m *memStore) EndUserSessions(_ context.Context, e UserSessionsEnd) error {
 		for digest, t := range m.tokens {
 			if e.APITokens && t.User == u.ID {
 				delete(m.tokens, digest)
-				changes = append(changes, Change{Kind: APITokenChanged, Token: digest})
+				changes = append(changes, Change{Kind: APITokenChanged, Tenant: e.Key.Tenant, Token: digest})
 			}
 		}
 		return changes, nil
@@ -290,10 +296,8 @@ func (m *memStore) EndTenantSessions(_ context.Context, id tenancy.ID, reason st
 func (m *memStore) DeleteExpired(context.Context, tenancy.Time, int) (int, error) { return 0, nil }
 
 func (m *memStore) insert(tenant tenancy.ID, n NewUser) (*memUser, error) {
-	for _, u := range m.users {
-		if u.TenantID == tenant && u.key == n.EmailKey {
-			return nil, problem.New(problem.Conflict, "taken")
-		}
+	if m.byKey(tenant, n.EmailKey) != nil {
+		return nil, problem.New(problem.Conflict, "taken")
 	}
 	u := &memUser{User: User{
 		ID: n.ID, TenantID: tenant, UserFields: n.UserFields, HasPassword: n.PasswordHash != "", CreatedAt: n.Now, UpdatedAt: n.Now, Version: 1,
@@ -303,6 +307,15 @@ func (m *memStore) insert(tenant tenancy.ID, n NewUser) (*memUser, error) {
 		m.links[n.Invitation.Digest] = *n.Invitation
 	}
 	return u, nil
+}
+
+func (m *memStore) byKey(tenant tenancy.ID, emailKey string) *memUser {
+	for _, u := range m.users {
+		if u.TenantID == tenant && u.key == emailKey {
+			return u
+		}
+	}
+	return nil
 }
 
 func (m *memStore) CreateUser(_ context.Context, scope tenancy.Scope, n NewUser, decide func(RoleBook) error) (user User, err error) {
@@ -324,7 +337,7 @@ func (m *memStore) CreateUser(_ context.Context, scope tenancy.Scope, n NewUser,
 func (m *memStore) keepsLast(u *memUser) bool {
 	admins, operators := 0, 0
 	for _, other := range m.users {
-		if other == u || !other.IsActive || other.IsService {
+		if other == u || !other.IsActive || !other.HasPassword {
 			continue
 		}
 		if other.TenantID == u.TenantID && slices.Contains(other.Roles, RoleTenantAdmin) {
@@ -334,8 +347,8 @@ func (m *memStore) keepsLast(u *memUser) bool {
 			operators++
 		}
 	}
-	wasAdmin := u.IsActive && slices.Contains(u.Roles, RoleTenantAdmin)
-	return (admins > 0 || !wasAdmin) && (operators > 0 || !u.IsOperator)
+	able := u.IsActive && u.HasPassword
+	return (admins > 0 || !able || !slices.Contains(u.Roles, RoleTenantAdmin)) && (operators > 0 || !able || !u.IsOperator)
 }
 
 func (m *memStore) ChangeUser(_ context.Context, scope tenancy.Scope, id tenancy.ID, now tenancy.Time, decide func(UserView) (UserChange, error)) (user User, err error) {
@@ -353,6 +366,9 @@ func (m *memStore) ChangeUser(_ context.Context, scope tenancy.Scope, id tenancy
 		leaves := !f.IsActive || !slices.Contains(f.Roles, RoleTenantAdmin) && slices.Contains(u.Roles, RoleTenantAdmin) || u.IsOperator && !f.IsOperator
 		if leaves && !m.keepsLast(u) {
 			return nil, problem.New(problem.Conflict, "last")
+		}
+		if other := m.byKey(key.Tenant, change.EmailKey); other != nil && other != u {
+			return nil, problem.New(problem.Conflict, "taken")
 		}
 		u.UserFields, u.key, u.UpdatedAt, u.Version = f, change.EmailKey, now, u.Version+1
 		if change.EndSessions {
@@ -534,6 +550,15 @@ func (m *memStore) CreateAPIToken(_ context.Context, scope tenancy.Scope, t NewA
 		if err := decide(m.view(u)); err != nil {
 			return nil, err
 		}
+		held := 0
+		for _, other := range m.tokens {
+			if other.User == t.User {
+				held++
+			}
+		}
+		if held >= MaxAPITokens {
+			return nil, problem.New(problem.LimitReached, "too many")
+		}
 		m.tokens[t.Digest] = &t
 		token = m.apiToken(&t)
 		return nil, nil
@@ -549,7 +574,7 @@ func (m *memStore) DeleteAPIToken(_ context.Context, scope tenancy.Scope, id ten
 					return nil, err
 				}
 				delete(m.tokens, digest)
-				return []Change{{Kind: APITokenChanged, Token: digest}}, nil
+				return []Change{{Kind: APITokenChanged, Tenant: scope.Tenant(), Token: digest}}, nil
 			}
 		}
 		return nil, errGone
@@ -602,12 +627,20 @@ func (m *memStore) CreateFirstOperator(_ context.Context, n NewUser, another boo
 		if tenant.IsZero() {
 			tenant = m.addTenant(tenancy.DefaultSlug)
 		}
-		u, err := m.insert(tenant, n)
-		if err != nil {
-			return nil, err
+		u := m.byKey(tenant, n.EmailKey)
+		if u == nil {
+			if u, err = m.insert(tenant, n); err != nil {
+				return nil, err
+			}
+		} else {
+			u.IsActive, u.IsOperator = true, true
+			if !slices.Contains(u.Roles, RoleTenantAdmin) {
+				u.Roles = append(slices.Clone(u.Roles), RoleTenantAdmin)
+			}
+			m.setHash(u, n.PasswordHash, n.Now)
 		}
 		user = u.User
-		return nil, nil
+		return userChanged(UserKey{tenant, u.ID}), nil
 	})
 	return user, err
 }
