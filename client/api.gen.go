@@ -43,16 +43,16 @@ type Project struct {
 	// What the project brought, in the tenant's unit
 	BusinessImpact *float64 `json:"business_impact"`
 	// RFC 3339, or a date, which means midnight UTC; not before start_date
-	CompletionDate  string   `json:"completion_date"`
+	CompletionDate  *string  `json:"completion_date"`
 	ComplexityScore *float64 `json:"complexity_score"`
 	// What the project cost, in the tenant's unit
 	ComputeCost *float64 `json:"compute_cost"`
 	// UTC, RFC 3339 with microseconds; a date alone means midnight
 	CreatedAt string `json:"created_at"`
 	// The user who recorded it; null once that user is gone
-	CreatedBy   string `json:"created_by"`
-	Description string `json:"description"`
-	ID          string `json:"id"`
+	CreatedBy   *string `json:"created_by"`
+	Description string  `json:"description"`
+	ID          string  `json:"id"`
 	// Free JSON object of at most 16 KiB
 	Metadata map[string]any `json:"metadata"`
 	// The model's own measure of quality, 0 to 1
@@ -62,8 +62,8 @@ type Project struct {
 	// Lower-case word, such as classification, regression, nlp, forecasting, recommendation, vision or clustering
 	ProblemClass *string `json:"problem_class"`
 	// RFC 3339, or a date, which means midnight UTC
-	StartDate string `json:"start_date"`
-	Status    string `json:"status"`
+	StartDate *string `json:"start_date"`
+	Status    string  `json:"status"`
 	// 0 to 100, derived from the outcome; null until there is something to derive it from
 	SuccessScore *float64 `json:"success_score"`
 	TeamSize     *int64   `json:"team_size"`
@@ -85,7 +85,7 @@ type ProjectFields struct {
 	// What the project brought, in the tenant's unit
 	BusinessImpact *float64 `json:"business_impact,omitempty"`
 	// RFC 3339, or a date, which means midnight UTC; not before start_date
-	CompletionDate  string   `json:"completion_date,omitempty"`
+	CompletionDate  *string  `json:"completion_date,omitempty"`
 	ComplexityScore *float64 `json:"complexity_score,omitempty"`
 	// What the project cost, in the tenant's unit
 	ComputeCost *float64 `json:"compute_cost,omitempty"`
@@ -99,9 +99,9 @@ type ProjectFields struct {
 	// Lower-case word, such as classification, regression, nlp, forecasting, recommendation, vision or clustering
 	ProblemClass *string `json:"problem_class,omitempty"`
 	// RFC 3339, or a date, which means midnight UTC
-	StartDate string `json:"start_date,omitempty"`
-	Status    string `json:"status,omitempty"`
-	TeamSize  *int64 `json:"team_size,omitempty"`
+	StartDate *string `json:"start_date,omitempty"`
+	Status    string  `json:"status,omitempty"`
+	TeamSize  *int64  `json:"team_size,omitempty"`
 }
 
 type ProjectFieldsPatch struct {

@@ -28,6 +28,12 @@ func (c Change[T]) IsZero() bool { return !c.set }
 // MarshalJSON implements json.Marshaler.
 func (c Change[T]) MarshalJSON() ([]byte, error) { return json.Marshal(c.value) }
 
+// UnmarshalJSON implements json.Unmarshaler: a member that is there is a change.
+func (c *Change[T]) UnmarshalJSON(data []byte) error {
+	c.set, c.value = true, nil
+	return json.Unmarshal(data, &c.value)
+}
+
 // encodeParams puts every field of the struct params that is not zero where its
 // tag says: in the query or a header.
 func encodeParams(request *http.Request, params any) {

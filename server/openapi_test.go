@@ -26,3 +26,11 @@ func TestCommittedDocument(t *testing.T) {
 		t.Error("openapi.json is not the document of the routes: run make openapi client, and review the difference")
 	}
 }
+
+// What an answer shows as null can be sent as null: a client may send back what
+// it read.
+func TestNullIsTakenWhereItIsShown(t *testing.T) {
+	w := newWorld(t)
+	w.acme.send("POST", "/api/v1/projects", `{"name": "N", "problem_class": null, "complexity_score": null, "team_size": null, "start_date": null,
+		"completion_date": null, "model_performance": null, "compute_cost": null, "business_impact": null}`).want(201)
+}

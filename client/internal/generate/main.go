@@ -200,7 +200,7 @@ func (g *generator) operation(o operation) {
 // iterator prints the iterator over all pages of a list.
 func (g *generator) iterator(o operation, name, args string, answer *schema) {
 	page := g.document.Components.Schemas[answer.name()]
-	if page == nil || page.Properties["items"] == nil || page.Properties["next_cursor"] == nil {
+	if !slices.ContainsFunc(o.Parameters, func(p parameter) bool { return p.Name == "cursor" }) || page == nil || page.Properties["items"] == nil {
 		return
 	}
 	var call []string
