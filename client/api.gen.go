@@ -4,9 +4,86 @@ package client
 
 import (
 	"context"
+	"io"
 	"iter"
 	"net/url"
 )
+
+type AcceptedPoints struct {
+	// How many points were recorded: all
+	Accepted int64 `json:"accepted"`
+}
+
+type Member struct {
+	// Hours given to the project so far
+	ContributionHours float64 `json:"contribution_hours"`
+	// UTC, RFC 3339 with microseconds; a date alone means midnight
+	CreatedAt        string   `json:"created_at"`
+	ExperienceLevel  string   `json:"experience_level"`
+	ID               string   `json:"id"`
+	Name             string   `json:"name"`
+	PerformanceScore *float64 `json:"performance_score"`
+	ProjectID        string   `json:"project_id"`
+	Role             string   `json:"role"`
+	TenantID         string   `json:"tenant_id"`
+	// UTC, RFC 3339 with microseconds; a date alone means midnight
+	UpdatedAt string `json:"updated_at"`
+	// The user, when the member has an account in the tenant
+	UserID *string `json:"user_id"`
+
+	// ETag names this state of the resource, for IfMatch.
+	ETag string `json:"-"`
+}
+
+func (v *Member) setETag(tag string) { v.ETag = tag }
+
+type MemberFields struct {
+	// Hours given to the project so far
+	ContributionHours *float64 `json:"contribution_hours,omitempty"`
+	ExperienceLevel   string   `json:"experience_level"`
+	Name              string   `json:"name"`
+	PerformanceScore  *float64 `json:"performance_score,omitempty"`
+	Role              string   `json:"role"`
+	// The user, when the member has an account in the tenant
+	UserID *string `json:"user_id,omitempty"`
+}
+
+type MemberFieldsPatch struct {
+	// Hours given to the project so far
+	ContributionHours Change[float64] `json:"contribution_hours,omitzero"`
+	ExperienceLevel   *string         `json:"experience_level,omitempty"`
+	Name              *string         `json:"name,omitempty"`
+	PerformanceScore  Change[float64] `json:"performance_score,omitzero"`
+	Role              *string         `json:"role,omitempty"`
+	// The user, when the member has an account in the tenant
+	UserID Change[string] `json:"user_id,omitzero"`
+}
+
+type MemberList struct {
+	Items []Member `json:"items"`
+	// Asks for the next page; null at the end
+	NextCursor *string `json:"next_cursor"`
+}
+
+type MetricSummary struct {
+	Count int64 `json:"count"`
+	// UTC, RFC 3339 with microseconds; a date alone means midnight
+	FirstTime string `json:"first_time"`
+	// UTC, RFC 3339 with microseconds; a date alone means midnight
+	LastTime string `json:"last_time"`
+	// The value with the newest timestamp; of several, the one recorded last
+	Latest     float64 `json:"latest"`
+	Max        float64 `json:"max"`
+	Mean       float64 `json:"mean"`
+	MetricType string  `json:"metric_type"`
+	Min        float64 `json:"min"`
+}
+
+type MetricSummaryList struct {
+	Items []MetricSummary `json:"items"`
+	// Asks for the next page; null at the end
+	NextCursor *string `json:"next_cursor"`
+}
 
 type Outcome struct {
 	BusinessImpact *float64 `json:"business_impact,omitempty"`
@@ -14,6 +91,24 @@ type Outcome struct {
 	CompletionDate   string   `json:"completion_date,omitempty"`
 	ComputeCost      *float64 `json:"compute_cost,omitempty"`
 	ModelPerformance *float64 `json:"model_performance,omitempty"`
+}
+
+type Point struct {
+	// Free JSON object of at most 16 KiB
+	Metadata map[string]any `json:"metadata,omitempty"`
+	// What was measured, such as commits_per_week
+	MetricType string `json:"metric_type"`
+	// A finite number; every rate is 0 to 1
+	MetricValue float64 `json:"metric_value"`
+	ProjectID   string  `json:"project_id"`
+	// When; the time of arrival unless given
+	Timestamp *string `json:"timestamp,omitempty"`
+}
+
+type PointList struct {
+	Items []Point `json:"items"`
+	// Asks for the next page; null at the end
+	NextCursor *string `json:"next_cursor"`
 }
 
 type Problem struct {
@@ -135,6 +230,27 @@ type ProjectList struct {
 	NextCursor *string `json:"next_cursor"`
 }
 
+type Score struct {
+	// Name and version of the formula; the version rises when the formula changes
+	Formula string `json:"formula"`
+	// What the score is made of: the sum of weight × value over the parts that are there
+	Parts []ScorePart `json:"parts"`
+	// 0 to 100; null while there is nothing to derive it from
+	Score *float64 `json:"score"`
+}
+
+type ScorePart struct {
+	// Why the part is absent
+	Absent string `json:"absent"`
+	// The number that the value was made of, before any bounds
+	Input *float64 `json:"input"`
+	Name  string   `json:"name"`
+	// 0 to 100; null when the part is absent
+	Value *float64 `json:"value"`
+	// Share of the score, as it was counted
+	Weight float64 `json:"weight"`
+}
+
 type SuccessWeights struct {
 	BusinessImpact   float64 `json:"business_impact"`
 	CostEfficiency   float64 `json:"cost_efficiency"`
@@ -160,6 +276,8 @@ type Tenant struct {
 	Metadata map[string]any `json:"metadata"`
 	// Unique in the installation
 	Name string `json:"name"`
+	// Since when success scores wait to be derived anew; null when all are up to date
+	ScoresStaleSince string `json:"scores_stale_since"`
 	// Unique in the installation; what people type at login
 	Slug string `json:"slug"`
 	// How the parts of the success score are weighed
@@ -238,6 +356,19 @@ type Violation struct {
 	Message string `json:"message"`
 }
 
+// CreateMemberParams are the parameters of CreateMember. What is zero is not sent.
+type CreateMemberParams struct {
+	// A value of your making, such as a UUID. The same request with the same key creates once, however often it is sent within a day
+	IdempotencyKey string `header:"Idempotency-Key"`
+}
+
+// CreateMember: Add a person to a project's team. POST /api/v1/projects/{id}/members (members:create).
+func (c *Client) CreateMember(ctx context.Context, id string, params CreateMemberParams, body MemberFields) (Member, error) {
+	var out Member
+	err := c.call(ctx, request{method: "POST", path: "/api/v1/projects/" + url.PathEscape(id) + "/members", params: params, body: body}, &out)
+	return out, err
+}
+
 // CreateProjectParams are the parameters of CreateProject. What is zero is not sent.
 type CreateProjectParams struct {
 	// A value of your making, such as a UUID. The same request with the same key creates once, however often it is sent within a day
@@ -256,6 +387,17 @@ func (c *Client) CreateTenant(ctx context.Context, body TenantFields) (Tenant, e
 	var out Tenant
 	err := c.call(ctx, request{method: "POST", path: "/api/v1/tenants", body: body}, &out)
 	return out, err
+}
+
+// DeleteMemberParams are the parameters of DeleteMember. What is zero is not sent.
+type DeleteMemberParams struct {
+	// ETag that the resource must still have; 412 otherwise
+	IfMatch string `header:"If-Match"`
+}
+
+// DeleteMember: Remove a person from a project's team. DELETE /api/v1/projects/{id}/members/{member_id} (members:delete).
+func (c *Client) DeleteMember(ctx context.Context, id string, memberID string, params DeleteMemberParams) error {
+	return c.call(ctx, request{method: "DELETE", path: "/api/v1/projects/" + url.PathEscape(id) + "/members/" + url.PathEscape(memberID), params: params}, nil)
 }
 
 // DeleteProjectParams are the parameters of DeleteProject. What is zero is not sent.
@@ -282,6 +424,22 @@ func (c *Client) DeleteTenant(ctx context.Context, id string, params DeleteTenan
 	return c.call(ctx, request{method: "DELETE", path: "/api/v1/tenants/" + url.PathEscape(id), params: params}, nil)
 }
 
+// ExplainSuccess: See what a project's success score is made of. GET /api/v1/projects/{id}/success (projects:view).
+func (c *Client) ExplainSuccess(ctx context.Context, id string) (Score, error) {
+	var out Score
+	err := c.call(ctx, request{method: "GET", path: "/api/v1/projects/" + url.PathEscape(id) + "/success"}, &out)
+	return out, err
+}
+
+// GetCollaboration: Read how much people work together in a project. GET /api/v1/projects/{id}/collaboration (metrics:view).
+//
+// 40 × min(contributors / 10, 1) + 40 × min(commits per contributor / 20, 1) + 20 × min(active_branches / 10, 1), from the latest value of each by timestamp.
+func (c *Client) GetCollaboration(ctx context.Context, id string) (Score, error) {
+	var out Score
+	err := c.call(ctx, request{method: "GET", path: "/api/v1/projects/" + url.PathEscape(id) + "/collaboration"}, &out)
+	return out, err
+}
+
 // GetOwnTenant: Read your own tenant: its limits and what it uses of them. GET /api/v1/tenant (limits:view).
 func (c *Client) GetOwnTenant(ctx context.Context) (Tenant, error) {
 	var out Tenant
@@ -301,6 +459,76 @@ func (c *Client) GetTenant(ctx context.Context, id string) (Tenant, error) {
 	var out Tenant
 	err := c.call(ctx, request{method: "GET", path: "/api/v1/tenants/" + url.PathEscape(id)}, &out)
 	return out, err
+}
+
+// GetVelocity: Read how fast a project moves. GET /api/v1/projects/{id}/velocity (metrics:view).
+//
+// 30 × min(commits_per_week / 20, 1) + 30 × pipeline_success_rate + 40 × min(distinct artifacts used / 10, 1), from the latest value of each by timestamp.
+func (c *Client) GetVelocity(ctx context.Context, id string) (Score, error) {
+	var out Score
+	err := c.call(ctx, request{method: "GET", path: "/api/v1/projects/" + url.PathEscape(id) + "/velocity"}, &out)
+	return out, err
+}
+
+// ListMembersParams are the parameters of ListMembers. What is zero is not sent.
+type ListMembersParams struct {
+	// Items in a page
+	Limit int64 `query:"limit"`
+	// next_cursor of the page before, with the same sort and filters
+	Cursor string `query:"cursor"`
+	Sort   string `query:"sort"`
+}
+
+// ListMembers: List a project's team, in the order they joined it unless sorted. GET /api/v1/projects/{id}/members (members:view).
+func (c *Client) ListMembers(ctx context.Context, id string, params ListMembersParams) (MemberList, error) {
+	var out MemberList
+	err := c.call(ctx, request{method: "GET", path: "/api/v1/projects/" + url.PathEscape(id) + "/members", params: params}, &out)
+	return out, err
+}
+
+// AllMembers iterates over the items of all pages of ListMembers.
+func (c *Client) AllMembers(ctx context.Context, id string, params ListMembersParams) iter.Seq2[Member, error] {
+	return pages(func(cursor string) ([]Member, *string, error) {
+		params.Cursor = cursor
+		page, err := c.ListMembers(ctx, id, params)
+		return page.Items, page.NextCursor, err
+	})
+}
+
+// ListMetricsParams are the parameters of ListMetrics. What is zero is not sent.
+type ListMetricsParams struct {
+	// Items in a page
+	Limit int64 `query:"limit"`
+	// next_cursor of the page before, with the same sort and filters
+	Cursor string `query:"cursor"`
+	// Order within each metric type
+	Sort string `query:"sort"`
+	// Only points of this type
+	MetricType string `query:"metric_type"`
+	// Only points at this time or later
+	From string `query:"from"`
+	// Only points before this time
+	Until string `query:"until"`
+	// Thin one metric type to at most this many points, in one page, without metadata
+	Points int64 `query:"points"`
+}
+
+// ListMetrics: List a project's points, by metric type and time. GET /api/v1/projects/{id}/metrics (metrics:view).
+//
+// With points, one metric type is thinned to about that many points, chosen so that a line through them looks like a line through all; extremes are kept.
+func (c *Client) ListMetrics(ctx context.Context, id string, params ListMetricsParams) (PointList, error) {
+	var out PointList
+	err := c.call(ctx, request{method: "GET", path: "/api/v1/projects/" + url.PathEscape(id) + "/metrics", params: params}, &out)
+	return out, err
+}
+
+// AllMetrics iterates over the items of all pages of ListMetrics.
+func (c *Client) AllMetrics(ctx context.Context, id string, params ListMetricsParams) iter.Seq2[Point, error] {
+	return pages(func(cursor string) ([]Point, *string, error) {
+		params.Cursor = cursor
+		page, err := c.ListMetrics(ctx, id, params)
+		return page.Items, page.NextCursor, err
+	})
 }
 
 // ListProjectsParams are the parameters of ListProjects. What is zero is not sent.
@@ -363,6 +591,34 @@ func (c *Client) AllTenants(ctx context.Context, params ListTenantsParams) iter.
 	})
 }
 
+// RecordMetricParams are the parameters of RecordMetric. What is zero is not sent.
+type RecordMetricParams struct {
+	// A value of your making, such as a UUID. The same request with the same key creates once, however often it is sent within a day
+	IdempotencyKey string `header:"Idempotency-Key"`
+}
+
+// RecordMetric: Record a point of a process metric. POST /api/v1/metrics (metrics:create).
+func (c *Client) RecordMetric(ctx context.Context, params RecordMetricParams, body Point) (Point, error) {
+	var out Point
+	err := c.call(ctx, request{method: "POST", path: "/api/v1/metrics", params: params, body: body}, &out)
+	return out, err
+}
+
+// RecordMetricsParams are the parameters of RecordMetrics. What is zero is not sent.
+type RecordMetricsParams struct {
+	// A value of your making, such as a UUID. The same request with the same key records once, however often it is sent within a day
+	IdempotencyKey string `header:"Idempotency-Key"`
+}
+
+// RecordMetrics: Record up to 10 000 points, all or none. POST /api/v1/metrics/batch (metrics:create).
+//
+// The body is a JSON array of points, or one point a line. A batch with anything wrong is refused whole, and every wrong value is named by the index of its point.
+func (c *Client) RecordMetrics(ctx context.Context, params RecordMetricsParams, contentType string, body io.Reader) (AcceptedPoints, error) {
+	var out AcceptedPoints
+	err := c.call(ctx, request{method: "POST", path: "/api/v1/metrics/batch", params: params, contentType: contentType, stream: body}, &out)
+	return out, err
+}
+
 // RecordSuccessParams are the parameters of RecordSuccess. What is zero is not sent.
 type RecordSuccessParams struct {
 	// ETag that the resource must still have; 412 otherwise
@@ -375,6 +631,45 @@ type RecordSuccessParams struct {
 func (c *Client) RecordSuccess(ctx context.Context, id string, params RecordSuccessParams, body Outcome) (Project, error) {
 	var out Project
 	err := c.call(ctx, request{method: "PATCH", path: "/api/v1/projects/" + url.PathEscape(id) + "/success", params: params, body: body}, &out)
+	return out, err
+}
+
+// SummarizeMetricsParams are the parameters of SummarizeMetrics. What is zero is not sent.
+type SummarizeMetricsParams struct {
+	// Items in a page
+	Limit int64 `query:"limit"`
+	// next_cursor of the page before, with the same sort and filters
+	Cursor string `query:"cursor"`
+}
+
+// SummarizeMetrics: List a project's metric types with their counts, bounds, means and latest values. GET /api/v1/projects/{id}/metrics/summary (metrics:view).
+func (c *Client) SummarizeMetrics(ctx context.Context, id string, params SummarizeMetricsParams) (MetricSummaryList, error) {
+	var out MetricSummaryList
+	err := c.call(ctx, request{method: "GET", path: "/api/v1/projects/" + url.PathEscape(id) + "/metrics/summary", params: params}, &out)
+	return out, err
+}
+
+// AllSummarizeMetrics iterates over the items of all pages of SummarizeMetrics.
+func (c *Client) AllSummarizeMetrics(ctx context.Context, id string, params SummarizeMetricsParams) iter.Seq2[MetricSummary, error] {
+	return pages(func(cursor string) ([]MetricSummary, *string, error) {
+		params.Cursor = cursor
+		page, err := c.SummarizeMetrics(ctx, id, params)
+		return page.Items, page.NextCursor, err
+	})
+}
+
+// UpdateMemberParams are the parameters of UpdateMember. What is zero is not sent.
+type UpdateMemberParams struct {
+	// ETag that the resource must still have; 412 otherwise
+	IfMatch string `header:"If-Match"`
+}
+
+// UpdateMember: Change a team member. PATCH /api/v1/projects/{id}/members/{member_id} (members:update).
+//
+// Members of the body that are absent stay as they are; null empties.
+func (c *Client) UpdateMember(ctx context.Context, id string, memberID string, params UpdateMemberParams, body MemberFieldsPatch) (Member, error) {
+	var out Member
+	err := c.call(ctx, request{method: "PATCH", path: "/api/v1/projects/" + url.PathEscape(id) + "/members/" + url.PathEscape(memberID), params: params, body: body}, &out)
 	return out, err
 }
 
