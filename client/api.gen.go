@@ -6,12 +6,137 @@ import (
 	"context"
 	"io"
 	"iter"
+	"net/http"
 	"net/url"
 )
 
 type AcceptedPoints struct {
 	// How many points were recorded: all
 	Accepted int64 `json:"accepted"`
+}
+
+type Analytics struct {
+	ArtifactID string `json:"artifact_id"`
+	// Mean of the usages' impact scores; null while no usage has one
+	AvgImpactScore *float64 `json:"avg_impact_score"`
+	// Of the scores taken from completed projects
+	Derived ImpactSummary `json:"derived"`
+	// Distinct projects that used it
+	ProjectCount int64 `json:"project_count"`
+	// What /artifacts/top ranks by: (sum of scores + 5 × tenant mean) / (scores + 5); null while the tenant has no scores
+	RankingEstimate *float64 `json:"ranking_estimate"`
+	// Of the scores that somebody gave
+	Reported ImpactSummary `json:"reported"`
+	// Null while fewer than 3 finished projects used it, or did not
+	Uplift     Uplift `json:"uplift"`
+	UsageCount int64  `json:"usage_count"`
+	// From the first month with a usage to the last, months without included
+	UsagePerMonth []MonthUsage `json:"usage_per_month"`
+}
+
+type Artifact struct {
+	// Mean of the usages' impact scores, 0 to 100; null while no usage has one
+	AvgImpactScore *float64 `json:"avg_impact_score"`
+	// SHA-256 of the content, hexadecimal. Given at creation, the content uploaded later must match it
+	ContentHash *string `json:"content_hash"`
+	// UTC, RFC 3339 with microseconds; a date alone means midnight
+	CreatedAt string `json:"created_at"`
+	// The user who recorded it; null once that user is gone
+	CreatedBy   *string `json:"created_by"`
+	Description string  `json:"description"`
+	ID          string  `json:"id"`
+	// An inactive artifact stays on record and out of search and ranking
+	IsActive bool `json:"is_active"`
+	// Media type of the content
+	MediaType string `json:"media_type"`
+	// Free JSON object of at most 16 KiB
+	Metadata map[string]any `json:"metadata"`
+	Name     string         `json:"name"`
+	// Size of the content held here; null while none is
+	SizeBytes *int64 `json:"size_bytes"`
+	// Where the content is, when it is kept elsewhere
+	StorageURI string `json:"storage_uri"`
+	// At most 64, of at most 64 characters each; kept sorted, each once
+	Tags     []string `json:"tags"`
+	TenantID string   `json:"tenant_id"`
+	Type     string   `json:"type"`
+	// UTC, RFC 3339 with microseconds; a date alone means midnight
+	UpdatedAt  string `json:"updated_at"`
+	UsageCount int64  `json:"usage_count"`
+	// Unique with the name in the tenant
+	Version string `json:"version"`
+
+	// ETag names this state of the resource, for IfMatch.
+	ETag string `json:"-"`
+}
+
+func (v *Artifact) setETag(tag string) { v.ETag = tag }
+
+type ArtifactFields struct {
+	// SHA-256 of the content, hexadecimal. Given at creation, the content uploaded later must match it
+	ContentHash *string `json:"content_hash,omitempty"`
+	Description string  `json:"description,omitempty"`
+	// An inactive artifact stays on record and out of search and ranking
+	IsActive *bool `json:"is_active,omitempty"`
+	// Media type of the content
+	MediaType string `json:"media_type,omitempty"`
+	// Free JSON object of at most 16 KiB
+	Metadata map[string]any `json:"metadata,omitempty"`
+	Name     string         `json:"name"`
+	// Where the content is, when it is kept elsewhere
+	StorageURI string `json:"storage_uri,omitempty"`
+	// At most 64, of at most 64 characters each; kept sorted, each once
+	Tags []string `json:"tags,omitempty"`
+	Type string   `json:"type"`
+	// Unique with the name in the tenant
+	Version string `json:"version"`
+}
+
+type ArtifactFieldsPatch struct {
+	// SHA-256 of the content, hexadecimal. Given at creation, the content uploaded later must match it
+	ContentHash Change[string] `json:"content_hash,omitzero"`
+	Description Change[string] `json:"description,omitzero"`
+	// An inactive artifact stays on record and out of search and ranking
+	IsActive Change[bool] `json:"is_active,omitzero"`
+	// Media type of the content
+	MediaType Change[string] `json:"media_type,omitzero"`
+	// Free JSON object of at most 16 KiB
+	Metadata Change[map[string]any] `json:"metadata,omitzero"`
+	Name     *string                `json:"name,omitempty"`
+	// Where the content is, when it is kept elsewhere
+	StorageURI Change[string] `json:"storage_uri,omitzero"`
+	// At most 64, of at most 64 characters each; kept sorted, each once
+	Tags Change[[]string] `json:"tags,omitzero"`
+	Type *string          `json:"type,omitempty"`
+	// Unique with the name in the tenant
+	Version *string `json:"version,omitempty"`
+}
+
+type ArtifactList struct {
+	Items []Artifact `json:"items"`
+	// Asks for the next page; null at the end
+	NextCursor *string `json:"next_cursor"`
+}
+
+type ArtifactSearch struct {
+	// next_cursor of the page before, with the same search
+	Cursor string `json:"cursor,omitempty"`
+	// Items in a page
+	Limit *int64 `json:"limit,omitempty"`
+	// Only artifacts with at least this average impact score
+	MinImpactScore *float64 `json:"min_impact_score,omitempty"`
+	// Words; the last one may be the beginning of one. Empty: every artifact, newest first
+	Query string `json:"query,omitempty"`
+	// Only artifacts with all of these tags
+	Tags []string `json:"tags,omitempty"`
+	// Only artifacts of this type
+	Type string `json:"type,omitempty"`
+}
+
+type ImpactSummary struct {
+	Count int64 `json:"count"`
+	// Null of no scores
+	Mean *float64 `json:"mean"`
 }
 
 type Member struct {
@@ -83,6 +208,11 @@ type MetricSummaryList struct {
 	Items []MetricSummary `json:"items"`
 	// Asks for the next page; null at the end
 	NextCursor *string `json:"next_cursor"`
+}
+
+type MonthUsage struct {
+	Count int64  `json:"count"`
+	Month string `json:"month"`
 }
 
 type Outcome struct {
@@ -230,6 +360,47 @@ type ProjectList struct {
 	NextCursor *string `json:"next_cursor"`
 }
 
+type RankedArtifact struct {
+	// Mean of the usages' impact scores, 0 to 100; null while no usage has one
+	AvgImpactScore *float64 `json:"avg_impact_score"`
+	// SHA-256 of the content, hexadecimal. Given at creation, the content uploaded later must match it
+	ContentHash *string `json:"content_hash"`
+	// UTC, RFC 3339 with microseconds; a date alone means midnight
+	CreatedAt string `json:"created_at"`
+	// The user who recorded it; null once that user is gone
+	CreatedBy   *string `json:"created_by"`
+	Description string  `json:"description"`
+	ID          string  `json:"id"`
+	// An inactive artifact stays on record and out of search and ranking
+	IsActive bool `json:"is_active"`
+	// Media type of the content
+	MediaType string `json:"media_type"`
+	// Free JSON object of at most 16 KiB
+	Metadata map[string]any `json:"metadata"`
+	Name     string         `json:"name"`
+	// (sum of scores + 5 × tenant mean) / (scores + 5), 0 to 100
+	RankingEstimate float64 `json:"ranking_estimate"`
+	// Size of the content held here; null while none is
+	SizeBytes *int64 `json:"size_bytes"`
+	// Where the content is, when it is kept elsewhere
+	StorageURI string `json:"storage_uri"`
+	// At most 64, of at most 64 characters each; kept sorted, each once
+	Tags     []string `json:"tags"`
+	TenantID string   `json:"tenant_id"`
+	Type     string   `json:"type"`
+	// UTC, RFC 3339 with microseconds; a date alone means midnight
+	UpdatedAt  string `json:"updated_at"`
+	UsageCount int64  `json:"usage_count"`
+	// Unique with the name in the tenant
+	Version string `json:"version"`
+}
+
+type RankedArtifactList struct {
+	Items []RankedArtifact `json:"items"`
+	// Asks for the next page; null at the end
+	NextCursor *string `json:"next_cursor"`
+}
+
 type Score struct {
 	// Name and version of the formula; the version rises when the formula changes
 	Formula string `json:"formula"`
@@ -341,6 +512,52 @@ type TenantList struct {
 	NextCursor *string `json:"next_cursor"`
 }
 
+type Uplift struct {
+	// Upper end of the interval
+	High float64 `json:"high"`
+	// How often such an interval holds the truth
+	Level float64 `json:"level"`
+	// Lower end of the interval
+	Low        float64 `json:"low"`
+	MeanUnused float64 `json:"mean_unused"`
+	MeanUsed   float64 `json:"mean_used"`
+	// Finished projects of the same problem classes that did not
+	Unused int64 `json:"unused"`
+	// Mean success of projects that used the artifact, minus that of the others; -100 to 100
+	Uplift float64 `json:"uplift"`
+	// Finished projects that used the artifact
+	Used int64 `json:"used"`
+}
+
+type Usage struct {
+	ArtifactID string `json:"artifact_id"`
+	// Free JSON object of at most 16 KiB
+	Context      map[string]any `json:"context"`
+	CreatedBy    *string        `json:"created_by"`
+	ID           string         `json:"id"`
+	ImpactScore  *float64       `json:"impact_score"`
+	ImpactSource *string        `json:"impact_source"`
+	ProjectID    string         `json:"project_id"`
+	TenantID     string         `json:"tenant_id"`
+	// UTC, RFC 3339 with microseconds; a date alone means midnight
+	UsedAt string `json:"used_at"`
+}
+
+type UsageFields struct {
+	// Free JSON object of at most 16 KiB
+	Context map[string]any `json:"context,omitempty"`
+	// How much it helped; the project's success score, when it completes, unless given
+	ImpactScore *float64 `json:"impact_score,omitempty"`
+	// The project that uses the artifact
+	ProjectID string `json:"project_id"`
+}
+
+type UsageList struct {
+	Items []Usage `json:"items"`
+	// Asks for the next page; null at the end
+	NextCursor *string `json:"next_cursor"`
+}
+
 type Use struct {
 	Artifacts int64 `json:"artifacts"`
 	Projects  int64 `json:"projects"`
@@ -354,6 +571,19 @@ type Violation struct {
 	Location string `json:"location"`
 	// What is wrong with it, without repeating it
 	Message string `json:"message"`
+}
+
+// CreateArtifactParams are the parameters of CreateArtifact. What is zero is not sent.
+type CreateArtifactParams struct {
+	// A value of your making, such as a UUID. The same request with the same key creates once, however often it is sent within a day
+	IdempotencyKey string `header:"Idempotency-Key"`
+}
+
+// CreateArtifact: Record an artifact. POST /api/v1/artifacts (artifacts:create).
+func (c *Client) CreateArtifact(ctx context.Context, params CreateArtifactParams, body ArtifactFields) (Artifact, error) {
+	var out Artifact
+	err := c.call(ctx, request{method: "POST", path: "/api/v1/artifacts", params: params, body: body}, &out)
+	return out, err
 }
 
 // CreateMemberParams are the parameters of CreateMember. What is zero is not sent.
@@ -387,6 +617,17 @@ func (c *Client) CreateTenant(ctx context.Context, body TenantFields) (Tenant, e
 	var out Tenant
 	err := c.call(ctx, request{method: "POST", path: "/api/v1/tenants", body: body}, &out)
 	return out, err
+}
+
+// DeleteArtifactParams are the parameters of DeleteArtifact. What is zero is not sent.
+type DeleteArtifactParams struct {
+	// ETag that the resource must still have; 412 otherwise
+	IfMatch string `header:"If-Match"`
+}
+
+// DeleteArtifact: Delete an artifact with its usages and its content. DELETE /api/v1/artifacts/{id} (artifacts:delete).
+func (c *Client) DeleteArtifact(ctx context.Context, id string, params DeleteArtifactParams) error {
+	return c.call(ctx, request{method: "DELETE", path: "/api/v1/artifacts/" + url.PathEscape(id), params: params}, nil)
 }
 
 // DeleteMemberParams are the parameters of DeleteMember. What is zero is not sent.
@@ -431,6 +672,38 @@ func (c *Client) ExplainSuccess(ctx context.Context, id string) (Score, error) {
 	return out, err
 }
 
+// GetArtifact: Read an artifact. GET /api/v1/artifacts/{id} (artifacts:view).
+func (c *Client) GetArtifact(ctx context.Context, id string) (Artifact, error) {
+	var out Artifact
+	err := c.call(ctx, request{method: "GET", path: "/api/v1/artifacts/" + url.PathEscape(id)}, &out)
+	return out, err
+}
+
+// GetArtifactAnalytics: Read what the library has learnt about an artifact. GET /api/v1/artifacts/{id}/analytics (artifacts:view).
+//
+// The uplift is the mean success of finished projects that used it, minus that of those of the same problem classes that did not, with a 90 % bootstrap interval. It is an association, not a proof.
+func (c *Client) GetArtifactAnalytics(ctx context.Context, id string) (Analytics, error) {
+	var out Analytics
+	err := c.call(ctx, request{method: "GET", path: "/api/v1/artifacts/" + url.PathEscape(id) + "/analytics"}, &out)
+	return out, err
+}
+
+// GetArtifactContentParams are the parameters of GetArtifactContent. What is zero is not sent.
+type GetArtifactContentParams struct {
+	// Bytes to send, such as bytes=0-1023; 416 when there are none such
+	Range string `header:"Range"`
+	// ETag of the content that the range is of; otherwise all is sent
+	IfRange string `header:"If-Range"`
+	// ETag of the content that must still be there; 412 otherwise
+	IfMatch string `header:"If-Match"`
+}
+
+// GetArtifactContent: Download the content of an artifact, or a range of it. GET /api/v1/artifacts/{id}/content (artifacts:view).
+// The caller closes the response's body.
+func (c *Client) GetArtifactContent(ctx context.Context, id string, params GetArtifactContentParams) (*http.Response, error) {
+	return c.open(ctx, request{method: "GET", path: "/api/v1/artifacts/" + url.PathEscape(id) + "/content", params: params})
+}
+
 // GetCollaboration: Read how much people work together in a project. GET /api/v1/projects/{id}/collaboration (metrics:view).
 //
 // 40 × min(contributors / 10, 1) + 40 × min(commits per contributor / 20, 1) + 20 × min(active_branches / 10, 1), from the latest value of each by timestamp.
@@ -468,6 +741,82 @@ func (c *Client) GetVelocity(ctx context.Context, id string) (Score, error) {
 	var out Score
 	err := c.call(ctx, request{method: "GET", path: "/api/v1/projects/" + url.PathEscape(id) + "/velocity"}, &out)
 	return out, err
+}
+
+// HeadArtifactContentParams are the parameters of HeadArtifactContent. What is zero is not sent.
+type HeadArtifactContentParams struct {
+	// Bytes to send, such as bytes=0-1023; 416 when there are none such
+	Range string `header:"Range"`
+	// ETag of the content that the range is of; otherwise all is sent
+	IfRange string `header:"If-Range"`
+	// ETag of the content that must still be there; 412 otherwise
+	IfMatch string `header:"If-Match"`
+}
+
+// HeadArtifactContent: Read the size, digest and type of an artifact's content. HEAD /api/v1/artifacts/{id}/content (artifacts:view).
+// The caller closes the response's body.
+func (c *Client) HeadArtifactContent(ctx context.Context, id string, params HeadArtifactContentParams) (*http.Response, error) {
+	return c.open(ctx, request{method: "HEAD", path: "/api/v1/artifacts/" + url.PathEscape(id) + "/content", params: params})
+}
+
+// ListArtifactUsagesParams are the parameters of ListArtifactUsages. What is zero is not sent.
+type ListArtifactUsagesParams struct {
+	// Items in a page
+	Limit int64 `query:"limit"`
+	// next_cursor of the page before, with the same sort and filters
+	Cursor string `query:"cursor"`
+	Sort   string `query:"sort"`
+}
+
+// ListArtifactUsages: List the uses of an artifact, the latest first unless sorted. GET /api/v1/artifacts/{id}/usages (usages:view).
+func (c *Client) ListArtifactUsages(ctx context.Context, id string, params ListArtifactUsagesParams) (UsageList, error) {
+	var out UsageList
+	err := c.call(ctx, request{method: "GET", path: "/api/v1/artifacts/" + url.PathEscape(id) + "/usages", params: params}, &out)
+	return out, err
+}
+
+// AllArtifactUsages iterates over the items of all pages of ListArtifactUsages.
+func (c *Client) AllArtifactUsages(ctx context.Context, id string, params ListArtifactUsagesParams) iter.Seq2[Usage, error] {
+	return pages(func(cursor string) ([]Usage, *string, error) {
+		params.Cursor = cursor
+		page, err := c.ListArtifactUsages(ctx, id, params)
+		return page.Items, page.NextCursor, err
+	})
+}
+
+// ListArtifactsParams are the parameters of ListArtifacts. What is zero is not sent.
+type ListArtifactsParams struct {
+	// Items in a page
+	Limit int64 `query:"limit"`
+	// next_cursor of the page before, with the same sort and filters
+	Cursor string `query:"cursor"`
+	Sort   string `query:"sort"`
+	// Only artifacts of this type
+	Type string `query:"type"`
+	// Only artifacts with this tag
+	Tag string `query:"tag"`
+	// Only artifacts of exactly this name: its versions
+	Name string `query:"name"`
+	// Only active artifacts, or only inactive ones
+	IsActive *bool `query:"is_active"`
+	// Only artifacts with at least this average impact score
+	MinImpactScore *float64 `query:"min_impact_score"`
+}
+
+// ListArtifacts: List artifacts, newest first unless sorted. GET /api/v1/artifacts (artifacts:view).
+func (c *Client) ListArtifacts(ctx context.Context, params ListArtifactsParams) (ArtifactList, error) {
+	var out ArtifactList
+	err := c.call(ctx, request{method: "GET", path: "/api/v1/artifacts", params: params}, &out)
+	return out, err
+}
+
+// AllArtifacts iterates over the items of all pages of ListArtifacts.
+func (c *Client) AllArtifacts(ctx context.Context, params ListArtifactsParams) iter.Seq2[Artifact, error] {
+	return pages(func(cursor string) ([]Artifact, *string, error) {
+		params.Cursor = cursor
+		page, err := c.ListArtifacts(ctx, params)
+		return page.Items, page.NextCursor, err
+	})
 }
 
 // ListMembersParams are the parameters of ListMembers. What is zero is not sent.
@@ -527,6 +876,31 @@ func (c *Client) AllMetrics(ctx context.Context, id string, params ListMetricsPa
 	return pages(func(cursor string) ([]Point, *string, error) {
 		params.Cursor = cursor
 		page, err := c.ListMetrics(ctx, id, params)
+		return page.Items, page.NextCursor, err
+	})
+}
+
+// ListProjectUsagesParams are the parameters of ListProjectUsages. What is zero is not sent.
+type ListProjectUsagesParams struct {
+	// Items in a page
+	Limit int64 `query:"limit"`
+	// next_cursor of the page before, with the same sort and filters
+	Cursor string `query:"cursor"`
+	Sort   string `query:"sort"`
+}
+
+// ListProjectUsages: List what a project used, the latest first unless sorted. GET /api/v1/projects/{id}/usages (usages:view).
+func (c *Client) ListProjectUsages(ctx context.Context, id string, params ListProjectUsagesParams) (UsageList, error) {
+	var out UsageList
+	err := c.call(ctx, request{method: "GET", path: "/api/v1/projects/" + url.PathEscape(id) + "/usages", params: params}, &out)
+	return out, err
+}
+
+// AllProjectUsages iterates over the items of all pages of ListProjectUsages.
+func (c *Client) AllProjectUsages(ctx context.Context, id string, params ListProjectUsagesParams) iter.Seq2[Usage, error] {
+	return pages(func(cursor string) ([]Usage, *string, error) {
+		params.Cursor = cursor
+		page, err := c.ListProjectUsages(ctx, id, params)
 		return page.Items, page.NextCursor, err
 	})
 }
@@ -591,6 +965,25 @@ func (c *Client) AllTenants(ctx context.Context, params ListTenantsParams) iter.
 	})
 }
 
+// PutArtifactContentParams are the parameters of PutArtifactContent. What is zero is not sent.
+type PutArtifactContentParams struct {
+	// Digest of the body, such as sha-256=:base64: (RFC 9530); 422 when it is another's
+	ContentDigest string `header:"Content-Digest"`
+	// As Content-Digest
+	ReprDigest string `header:"Repr-Digest"`
+	// ETag of the content that must still be there; 412 otherwise
+	IfMatch string `header:"If-Match"`
+}
+
+// PutArtifactContent: Upload the content of an artifact. PUT /api/v1/artifacts/{id}/content (artifacts:upload).
+//
+// The body is the content itself, streamed, in place of what there was. A SHA-256 in Content-Digest or Repr-Digest (RFC 9530), or the content_hash that the artifact was created with, must be its own. The same content is kept, and counted, once in a tenant. Answers 201 to an artifact's first content.
+func (c *Client) PutArtifactContent(ctx context.Context, id string, params PutArtifactContentParams, contentType string, body io.Reader) (Artifact, error) {
+	var out Artifact
+	err := c.call(ctx, request{method: "PUT", path: "/api/v1/artifacts/" + url.PathEscape(id) + "/content", params: params, contentType: contentType, stream: body}, &out)
+	return out, err
+}
+
 // RecordMetricParams are the parameters of RecordMetric. What is zero is not sent.
 type RecordMetricParams struct {
 	// A value of your making, such as a UUID. The same request with the same key creates once, however often it is sent within a day
@@ -634,6 +1027,15 @@ func (c *Client) RecordSuccess(ctx context.Context, id string, params RecordSucc
 	return out, err
 }
 
+// SearchArtifacts: Search the active artifacts by the words of name, tags and description. POST /api/v1/artifacts/search (artifacts:view).
+//
+// Every word must be found, the last one as the beginning of a word. The newest 200 matches come first, in the order of their relevance, then the next. With min_impact_score a page may come short: next_cursor says whether there is more.
+func (c *Client) SearchArtifacts(ctx context.Context, body ArtifactSearch) (ArtifactList, error) {
+	var out ArtifactList
+	err := c.call(ctx, request{method: "POST", path: "/api/v1/artifacts/search", body: body}, &out)
+	return out, err
+}
+
 // SummarizeMetricsParams are the parameters of SummarizeMetrics. What is zero is not sent.
 type SummarizeMetricsParams struct {
 	// Items in a page
@@ -656,6 +1058,40 @@ func (c *Client) AllSummarizeMetrics(ctx context.Context, id string, params Summ
 		page, err := c.SummarizeMetrics(ctx, id, params)
 		return page.Items, page.NextCursor, err
 	})
+}
+
+// TopArtifactsParams are the parameters of TopArtifacts. What is zero is not sent.
+type TopArtifactsParams struct {
+	// How many
+	Limit int64 `query:"limit"`
+	// Only artifacts of this type
+	Type string `query:"type"`
+	// By the scores from projects of this class alone
+	ProblemClass string `query:"problem_class"`
+}
+
+// TopArtifacts: Rank the active artifacts by how much they help. GET /api/v1/artifacts/top (artifacts:view).
+//
+// By (sum of scores + 5 × tenant mean) / (scores + 5), which a few plays cannot move far. With problem_class only the scores of usages in projects of that class count. Artifacts without a score are not ranked.
+func (c *Client) TopArtifacts(ctx context.Context, params TopArtifactsParams) (RankedArtifactList, error) {
+	var out RankedArtifactList
+	err := c.call(ctx, request{method: "GET", path: "/api/v1/artifacts/top", params: params}, &out)
+	return out, err
+}
+
+// UpdateArtifactParams are the parameters of UpdateArtifact. What is zero is not sent.
+type UpdateArtifactParams struct {
+	// ETag that the resource must still have; 412 otherwise
+	IfMatch string `header:"If-Match"`
+}
+
+// UpdateArtifact: Change an artifact. PATCH /api/v1/artifacts/{id} (artifacts:update).
+//
+// Members that are absent stay as they are; null empties; tags and metadata are replaced whole. The content_hash of content that is held here follows the content alone.
+func (c *Client) UpdateArtifact(ctx context.Context, id string, params UpdateArtifactParams, body ArtifactFieldsPatch) (Artifact, error) {
+	var out Artifact
+	err := c.call(ctx, request{method: "PATCH", path: "/api/v1/artifacts/" + url.PathEscape(id), params: params, body: body}, &out)
+	return out, err
 }
 
 // UpdateMemberParams are the parameters of UpdateMember. What is zero is not sent.
@@ -700,5 +1136,20 @@ type UpdateTenantParams struct {
 func (c *Client) UpdateTenant(ctx context.Context, id string, params UpdateTenantParams, body TenantFieldsPatch) (Tenant, error) {
 	var out Tenant
 	err := c.call(ctx, request{method: "PATCH", path: "/api/v1/tenants/" + url.PathEscape(id), params: params, body: body}, &out)
+	return out, err
+}
+
+// UseArtifactParams are the parameters of UseArtifact. What is zero is not sent.
+type UseArtifactParams struct {
+	// A value of your making, such as a UUID. The same request with the same key creates once, however often it is sent within a day
+	IdempotencyKey string `header:"Idempotency-Key"`
+}
+
+// UseArtifact: Record the use of an artifact in a project. POST /api/v1/artifacts/{id}/use (usages:create).
+//
+// Without impact_score the use takes the success score of its project once that is completed, and says that it is derived.
+func (c *Client) UseArtifact(ctx context.Context, id string, params UseArtifactParams, body UsageFields) (Usage, error) {
+	var out Usage
+	err := c.call(ctx, request{method: "POST", path: "/api/v1/artifacts/" + url.PathEscape(id) + "/use", params: params, body: body}, &out)
 	return out, err
 }
