@@ -10,6 +10,37 @@ import (
 	"net/url"
 )
 
+type APIToken struct {
+	// UTC, RFC 3339 with microseconds; a date alone means midnight
+	CreatedAt string `json:"created_at"`
+	CreatedBy string `json:"created_by"`
+	// UTC, RFC 3339 with microseconds; a date alone means midnight
+	ExpiresAt string `json:"expires_at"`
+	ID        string `json:"id"`
+	// To the minute
+	LastUsedAt *string  `json:"last_used_at"`
+	Name       string   `json:"name"`
+	Scopes     []string `json:"scopes"`
+	UserID     string   `json:"user_id"`
+}
+
+type APITokenFields struct {
+	// At most 366 days ahead; 90 days when left out
+	ExpiresAt string `json:"expires_at,omitempty"`
+	// What the token is for
+	Name string `json:"name"`
+	// Permissions, of those that you hold; and 'operator', if you are one
+	Scopes []string `json:"scopes"`
+	// The service account that the token stands for; yourself when left out
+	UserID string `json:"user_id,omitempty"`
+}
+
+type APITokenList struct {
+	Items []APIToken `json:"items"`
+	// Asks for the next page; null at the end
+	NextCursor *string `json:"next_cursor"`
+}
+
 type AcceptedPoints struct {
 	// How many points were recorded: all
 	Accepted int64 `json:"accepted"`
@@ -133,10 +164,80 @@ type ArtifactSearch struct {
 	Type string `json:"type,omitempty"`
 }
 
+type FirstAdmin struct {
+	Email    string `json:"email"`
+	Name     string `json:"name"`
+	Password string `json:"password"`
+}
+
+type Grant struct {
+	AccessToken string `json:"access_token"`
+	// Send it with the next login as known_client; absent when it is a cookie
+	DeviceToken string `json:"device_token"`
+	// Seconds until the access token expires
+	ExpiresIn int64 `json:"expires_in"`
+	// Good for one refresh; absent when it is a cookie
+	RefreshToken string `json:"refresh_token"`
+	TokenType    string `json:"token_type"`
+	User         User   `json:"user"`
+}
+
 type ImpactSummary struct {
 	Count int64 `json:"count"`
 	// Null of no scores
 	Mean *float64 `json:"mean"`
+}
+
+type IntrospectRequest struct {
+	Token string `json:"token"`
+}
+
+type Introspection struct {
+	Active bool `json:"active"`
+	// Unix seconds
+	Exp int64 `json:"exp"`
+	// Permissions, separated by spaces
+	Scope string `json:"scope"`
+	Sid   string `json:"sid"`
+	// The user
+	Sub       string `json:"sub"`
+	TenantID  string `json:"tenant_id"`
+	TokenType string `json:"token_type"`
+}
+
+type Invited struct {
+	// Given to the user by whoever made it; shown once
+	Invitation string `json:"invitation"`
+	User       User   `json:"user"`
+
+	// ETag names this state of the resource, for IfMatch.
+	ETag string `json:"-"`
+}
+
+func (v *Invited) setETag(tag string) { v.ETag = tag }
+
+type LoginRequest struct {
+	// Keep the refresh token in a cookie
+	Cookie *bool  `json:"cookie,omitempty"`
+	Email  string `json:"email"`
+	// The device token or refresh token of an earlier login: it spares you the delays that strangers' failures cause, and opens nothing
+	KnownClient string `json:"known_client,omitempty"`
+	Password    string `json:"password"`
+	// The tenant's slug; may be left out when the e-mail belongs to one account only
+	Tenant string `json:"tenant,omitempty"`
+}
+
+type Me struct {
+	Credential string `json:"credential"`
+	// When the credential expires, Unix seconds
+	ExpiresAt int64 `json:"expires_at"`
+	// This credential may run the installation
+	IsOperator bool `json:"is_operator"`
+	// What this credential may do in the tenant
+	Permissions []string  `json:"permissions"`
+	SessionID   string    `json:"session_id"`
+	Tenant      OwnTenant `json:"tenant"`
+	User        User      `json:"user"`
 }
 
 type Member struct {
@@ -215,12 +316,99 @@ type MonthUsage struct {
 	Month string `json:"month"`
 }
 
+type NewAPIToken struct {
+	// UTC, RFC 3339 with microseconds; a date alone means midnight
+	CreatedAt string `json:"created_at"`
+	CreatedBy string `json:"created_by"`
+	// UTC, RFC 3339 with microseconds; a date alone means midnight
+	ExpiresAt string `json:"expires_at"`
+	ID        string `json:"id"`
+	// To the minute
+	LastUsedAt *string  `json:"last_used_at"`
+	Name       string   `json:"name"`
+	Scopes     []string `json:"scopes"`
+	// The token itself. It is shown here only
+	Token  string `json:"token"`
+	UserID string `json:"user_id"`
+}
+
+type NewTenant struct {
+	// The tenant's first tenant_admin, made with it
+	Admin *FirstAdmin `json:"admin,omitempty"`
+	// An inactive tenant's tokens stop at once and nobody can log in to it
+	IsActive *bool `json:"is_active,omitempty"`
+	// How many artifacts the tenant may hold
+	MaxArtifacts *int64 `json:"max_artifacts,omitempty"`
+	// How many projects the tenant may hold
+	MaxProjects *int64 `json:"max_projects,omitempty"`
+	// How many bytes of content the tenant may hold, the same content counted once
+	MaxStorageBytes *int64 `json:"max_storage_bytes,omitempty"`
+	// How many users the tenant may hold
+	MaxUsers *int64 `json:"max_users,omitempty"`
+	// Free JSON object of at most 16 KiB
+	Metadata map[string]any `json:"metadata,omitempty"`
+	// Unique in the installation
+	Name string `json:"name"`
+	// Unique in the installation; what people type at login
+	Slug string `json:"slug"`
+	// How the parts of the success score are weighed
+	SuccessWeights *SuccessWeights `json:"success_weights,omitempty"`
+}
+
+type NewUser struct {
+	// Unique in the tenant; upper and lower case are the same
+	Email string `json:"email"`
+	// An inactive user's tokens stop at once
+	IsActive *bool `json:"is_active,omitempty"`
+	// Runs the installation; only an operator may grant it
+	IsOperator *bool `json:"is_operator,omitempty"`
+	// A service account has no password and acts through API tokens only
+	IsService *bool `json:"is_service,omitempty"`
+	// Free JSON object of at most 16 KiB
+	Metadata map[string]any `json:"metadata,omitempty"`
+	Name     string         `json:"name"`
+	// Left out, the user is invited to set one
+	Password string   `json:"password,omitempty"`
+	Roles    []string `json:"roles"`
+}
+
 type Outcome struct {
 	BusinessImpact *float64 `json:"business_impact,omitempty"`
 	// UTC, RFC 3339 with microseconds; a date alone means midnight
 	CompletionDate   string   `json:"completion_date,omitempty"`
 	ComputeCost      *float64 `json:"compute_cost,omitempty"`
 	ModelPerformance *float64 `json:"model_performance,omitempty"`
+}
+
+type OwnTenant struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	Slug string `json:"slug"`
+}
+
+type PasswordRequest struct {
+	// Keep the refresh token in a cookie
+	Cookie          *bool  `json:"cookie,omitempty"`
+	CurrentPassword string `json:"current_password"`
+	NewPassword     string `json:"new_password"`
+}
+
+type PasswordReset struct {
+	// UTC, RFC 3339 with microseconds; a date alone means midnight
+	ExpiresAt string `json:"expires_at"`
+	// For POST /auth/redeem. It is shown here only
+	Token string `json:"token"`
+}
+
+type Permission struct {
+	Description string `json:"description"`
+	Name        string `json:"name"`
+}
+
+type PermissionList struct {
+	Items []Permission `json:"items"`
+	// Asks for the next page; null at the end
+	NextCursor *string `json:"next_cursor"`
 }
 
 type Point struct {
@@ -401,6 +589,58 @@ type RankedArtifactList struct {
 	NextCursor *string `json:"next_cursor"`
 }
 
+type RedeemRequest struct {
+	// The password to set
+	Password string `json:"password"`
+	// The invitation or password reset that was handed to you
+	Token string `json:"token"`
+}
+
+type RefreshRequest struct {
+	// Left out by a browser, which has it in a cookie
+	RefreshToken string `json:"refresh_token,omitempty"`
+}
+
+type Role struct {
+	// UTC, RFC 3339 with microseconds; a date alone means midnight
+	CreatedAt   string `json:"created_at"`
+	Description string `json:"description"`
+	// Unique in the tenant
+	Name string `json:"name"`
+	// Only permissions that you hold yourself
+	Permissions []string `json:"permissions"`
+	// A system role exists in every tenant and cannot be changed
+	System bool `json:"system"`
+	// UTC, RFC 3339 with microseconds; a date alone means midnight
+	UpdatedAt string `json:"updated_at"`
+	Version   int64  `json:"version"`
+
+	// ETag names this state of the resource, for IfMatch.
+	ETag string `json:"-"`
+}
+
+func (v *Role) setETag(tag string) { v.ETag = tag }
+
+type RoleChange struct {
+	Description string `json:"description,omitempty"`
+	// Only permissions that you hold yourself
+	Permissions []string `json:"permissions,omitempty"`
+}
+
+type RoleFields struct {
+	Description string `json:"description,omitempty"`
+	// Unique in the tenant
+	Name string `json:"name"`
+	// Only permissions that you hold yourself
+	Permissions []string `json:"permissions"`
+}
+
+type RoleList struct {
+	Items []Role `json:"items"`
+	// Asks for the next page; null at the end
+	NextCursor *string `json:"next_cursor"`
+}
+
 type Score struct {
 	// Name and version of the formula; the version rises when the formula changes
 	Formula string `json:"formula"`
@@ -420,6 +660,42 @@ type ScorePart struct {
 	Value *float64 `json:"value"`
 	// Share of the score, as it was counted
 	Weight float64 `json:"weight"`
+}
+
+type Session struct {
+	// Where the login came from
+	Address string `json:"address"`
+	// UTC, RFC 3339 with microseconds; a date alone means midnight
+	CreatedAt string `json:"created_at"`
+	// This request belongs to the session
+	Current bool `json:"current"`
+	// Refreshing does not move it
+	ExpiresAt string `json:"expires_at"`
+	ID        string `json:"id"`
+	// The login or the latest refresh
+	LastUsedAt string `json:"last_used_at"`
+	UserAgent  string `json:"user_agent"`
+	UserID     string `json:"user_id"`
+}
+
+type SessionList struct {
+	Items []Session `json:"items"`
+	// Asks for the next page; null at the end
+	NextCursor *string `json:"next_cursor"`
+}
+
+type SetupRequest struct {
+	// Keep the refresh token in a cookie
+	Cookie     *bool  `json:"cookie,omitempty"`
+	Email      string `json:"email"`
+	Name       string `json:"name"`
+	Password   string `json:"password"`
+	SetupToken string `json:"setup_token"`
+}
+
+type SetupState struct {
+	// There is no operator yet
+	Needed bool `json:"needed"`
 }
 
 type SuccessWeights struct {
@@ -463,27 +739,6 @@ type Tenant struct {
 }
 
 func (v *Tenant) setETag(tag string) { v.ETag = tag }
-
-type TenantFields struct {
-	// An inactive tenant's tokens stop at once and nobody can log in to it
-	IsActive *bool `json:"is_active,omitempty"`
-	// How many artifacts the tenant may hold
-	MaxArtifacts *int64 `json:"max_artifacts,omitempty"`
-	// How many projects the tenant may hold
-	MaxProjects *int64 `json:"max_projects,omitempty"`
-	// How many bytes of content the tenant may hold, the same content counted once
-	MaxStorageBytes *int64 `json:"max_storage_bytes,omitempty"`
-	// How many users the tenant may hold
-	MaxUsers *int64 `json:"max_users,omitempty"`
-	// Free JSON object of at most 16 KiB
-	Metadata map[string]any `json:"metadata,omitempty"`
-	// Unique in the installation
-	Name string `json:"name"`
-	// Unique in the installation; what people type at login
-	Slug string `json:"slug"`
-	// How the parts of the success score are weighed
-	SuccessWeights *SuccessWeights `json:"success_weights,omitempty"`
-}
 
 type TenantFieldsPatch struct {
 	// An inactive tenant's tokens stop at once and nobody can log in to it
@@ -566,11 +821,93 @@ type Use struct {
 	Users        int64 `json:"users"`
 }
 
+type User struct {
+	// UTC, RFC 3339 with microseconds; a date alone means midnight
+	CreatedAt string `json:"created_at"`
+	// Unique in the tenant; upper and lower case are the same
+	Email string `json:"email"`
+	// False until an invitation is accepted, and for service accounts
+	HasPassword bool   `json:"has_password"`
+	ID          string `json:"id"`
+	// An inactive user's tokens stop at once
+	IsActive bool `json:"is_active"`
+	// Runs the installation; only an operator may grant it
+	IsOperator bool `json:"is_operator"`
+	// A service account has no password and acts through API tokens only
+	IsService bool `json:"is_service"`
+	// UTC, RFC 3339 with microseconds; a date alone means midnight
+	LastLoginAt *string `json:"last_login_at"`
+	// Free JSON object of at most 16 KiB
+	Metadata map[string]any `json:"metadata"`
+	Name     string         `json:"name"`
+	// UTC, RFC 3339 with microseconds; a date alone means midnight
+	PasswordChangedAt *string  `json:"password_changed_at"`
+	Roles             []string `json:"roles"`
+	TenantID          string   `json:"tenant_id"`
+	// UTC, RFC 3339 with microseconds; a date alone means midnight
+	UpdatedAt string `json:"updated_at"`
+	// Counts the changes; the ETag is made of it
+	Version int64 `json:"version"`
+
+	// ETag names this state of the resource, for IfMatch.
+	ETag string `json:"-"`
+}
+
+func (v *User) setETag(tag string) { v.ETag = tag }
+
+type UserFieldsPatch struct {
+	// Unique in the tenant; upper and lower case are the same
+	Email *string `json:"email,omitempty"`
+	// An inactive user's tokens stop at once
+	IsActive Change[bool] `json:"is_active,omitzero"`
+	// Runs the installation; only an operator may grant it
+	IsOperator Change[bool] `json:"is_operator,omitzero"`
+	// A service account has no password and acts through API tokens only
+	IsService Change[bool] `json:"is_service,omitzero"`
+	// Free JSON object of at most 16 KiB
+	Metadata Change[map[string]any] `json:"metadata,omitzero"`
+	Name     *string                `json:"name,omitempty"`
+	Roles    []string               `json:"roles,omitempty"`
+}
+
+type UserList struct {
+	Items []User `json:"items"`
+	// Asks for the next page; null at the end
+	NextCursor *string `json:"next_cursor"`
+}
+
 type Violation struct {
 	// Where the value stands, as a path: body.name, query.limit, header.if-match
 	Location string `json:"location"`
 	// What is wrong with it, without repeating it
 	Message string `json:"message"`
+}
+
+// ChangePassword: Change your password. POST /api/v1/auth/password (authenticated).
+//
+// Every session of yours ends; the answer opens a new one. With cookie the refresh token comes as an HttpOnly cookie in place of the answer's member, for browsers.
+func (c *Client) ChangePassword(ctx context.Context, body PasswordRequest) (Grant, error) {
+	var out Grant
+	err := c.call(ctx, request{method: "POST", path: "/api/v1/auth/password", body: body}, &out)
+	return out, err
+}
+
+// CompleteSetup: Create the first operator with the setup token, and log in. POST /api/v1/auth/setup (public).
+//
+// The token is printed at the start and stands in run/setup-token of the data directory. With cookie the refresh token comes as an HttpOnly cookie in place of the answer's member, for browsers.
+func (c *Client) CompleteSetup(ctx context.Context, body SetupRequest) (Grant, error) {
+	var out Grant
+	err := c.call(ctx, request{method: "POST", path: "/api/v1/auth/setup", public: true, body: body}, &out)
+	return out, err
+}
+
+// CreateAPIToken: Make an API token, for yourself or, with tokens:create, for a service account. POST /api/v1/auth/tokens (authenticated).
+//
+// The token is shown once.
+func (c *Client) CreateAPIToken(ctx context.Context, body APITokenFields) (NewAPIToken, error) {
+	var out NewAPIToken
+	err := c.call(ctx, request{method: "POST", path: "/api/v1/auth/tokens", body: body}, &out)
+	return out, err
 }
 
 // CreateArtifactParams are the parameters of CreateArtifact. What is zero is not sent.
@@ -612,11 +949,34 @@ func (c *Client) CreateProject(ctx context.Context, params CreateProjectParams, 
 	return out, err
 }
 
-// CreateTenant: Create a tenant. POST /api/v1/tenants (operator).
-func (c *Client) CreateTenant(ctx context.Context, body TenantFields) (Tenant, error) {
+// CreateRole: Define a role of permissions that you hold. POST /api/v1/roles (roles:create).
+func (c *Client) CreateRole(ctx context.Context, body RoleFields) (Role, error) {
+	var out Role
+	err := c.call(ctx, request{method: "POST", path: "/api/v1/roles", body: body}, &out)
+	return out, err
+}
+
+// CreateTenant: Create a tenant, with its first tenant_admin if one is given. POST /api/v1/tenants (operator).
+func (c *Client) CreateTenant(ctx context.Context, body NewTenant) (Tenant, error) {
 	var out Tenant
 	err := c.call(ctx, request{method: "POST", path: "/api/v1/tenants", body: body}, &out)
 	return out, err
+}
+
+// CreateUser: Create a user. POST /api/v1/users (users:create).
+//
+// Without a password the answer has an invitation to hand to the user, who sets one with it. It is shown once.
+func (c *Client) CreateUser(ctx context.Context, body NewUser) (Invited, error) {
+	var out Invited
+	err := c.call(ctx, request{method: "POST", path: "/api/v1/users", body: body}, &out)
+	return out, err
+}
+
+// DeleteAPIToken: Delete an API token: your own or, with tokens:delete, any of the tenant. DELETE /api/v1/auth/tokens/{id} (authenticated).
+//
+// It stops at once.
+func (c *Client) DeleteAPIToken(ctx context.Context, id string) error {
+	return c.call(ctx, request{method: "DELETE", path: "/api/v1/auth/tokens/" + url.PathEscape(id)}, nil)
 }
 
 // DeleteArtifactParams are the parameters of DeleteArtifact. What is zero is not sent.
@@ -652,6 +1012,17 @@ func (c *Client) DeleteProject(ctx context.Context, id string, params DeleteProj
 	return c.call(ctx, request{method: "DELETE", path: "/api/v1/projects/" + url.PathEscape(id), params: params}, nil)
 }
 
+// DeleteRoleParams are the parameters of DeleteRole. What is zero is not sent.
+type DeleteRoleParams struct {
+	// ETag that the resource must still have; 412 otherwise
+	IfMatch string `header:"If-Match"`
+}
+
+// DeleteRole: Delete a role that nobody has. DELETE /api/v1/roles/{name} (roles:delete).
+func (c *Client) DeleteRole(ctx context.Context, name string, params DeleteRoleParams) error {
+	return c.call(ctx, request{method: "DELETE", path: "/api/v1/roles/" + url.PathEscape(name), params: params}, nil)
+}
+
 // DeleteTenantParams are the parameters of DeleteTenant. What is zero is not sent.
 type DeleteTenantParams struct {
 	// ETag that the resource must still have; 412 otherwise
@@ -663,6 +1034,26 @@ type DeleteTenantParams struct {
 // It is gone for its users at once. Its rows and files are removed in the background.
 func (c *Client) DeleteTenant(ctx context.Context, id string, params DeleteTenantParams) error {
 	return c.call(ctx, request{method: "DELETE", path: "/api/v1/tenants/" + url.PathEscape(id), params: params}, nil)
+}
+
+// DeleteUserParams are the parameters of DeleteUser. What is zero is not sent.
+type DeleteUserParams struct {
+	// ETag that the resource must still have; 412 otherwise
+	IfMatch string `header:"If-Match"`
+}
+
+// DeleteUser: Delete a user with sessions and API tokens. DELETE /api/v1/users/{id} (users:delete).
+//
+// What the user recorded stays.
+func (c *Client) DeleteUser(ctx context.Context, id string, params DeleteUserParams) error {
+	return c.call(ctx, request{method: "DELETE", path: "/api/v1/users/" + url.PathEscape(id), params: params}, nil)
+}
+
+// EndSession: End a session of yours. DELETE /api/v1/auth/sessions/{id} (authenticated).
+//
+// All its tokens stop at once.
+func (c *Client) EndSession(ctx context.Context, id string) error {
+	return c.call(ctx, request{method: "DELETE", path: "/api/v1/auth/sessions/" + url.PathEscape(id)}, nil)
 }
 
 // ExplainSuccess: See what a project's success score is made of. GET /api/v1/projects/{id}/success (projects:view).
@@ -713,6 +1104,13 @@ func (c *Client) GetCollaboration(ctx context.Context, id string) (Score, error)
 	return out, err
 }
 
+// GetMe: See who you are and what you may do. GET /api/v1/auth/me (authenticated).
+func (c *Client) GetMe(ctx context.Context) (Me, error) {
+	var out Me
+	err := c.call(ctx, request{method: "GET", path: "/api/v1/auth/me"}, &out)
+	return out, err
+}
+
 // GetOwnTenant: Read your own tenant: its limits and what it uses of them. GET /api/v1/tenant (limits:view).
 func (c *Client) GetOwnTenant(ctx context.Context) (Tenant, error) {
 	var out Tenant
@@ -727,10 +1125,24 @@ func (c *Client) GetProject(ctx context.Context, id string) (Project, error) {
 	return out, err
 }
 
+// GetSetup: Tell whether the installation waits for its first operator. GET /api/v1/auth/setup (public).
+func (c *Client) GetSetup(ctx context.Context) (SetupState, error) {
+	var out SetupState
+	err := c.call(ctx, request{method: "GET", path: "/api/v1/auth/setup", public: true}, &out)
+	return out, err
+}
+
 // GetTenant: Read a tenant. GET /api/v1/tenants/{id} (operator).
 func (c *Client) GetTenant(ctx context.Context, id string) (Tenant, error) {
 	var out Tenant
 	err := c.call(ctx, request{method: "GET", path: "/api/v1/tenants/" + url.PathEscape(id)}, &out)
+	return out, err
+}
+
+// GetUser: Read a user. GET /api/v1/users/{id} (users:view).
+func (c *Client) GetUser(ctx context.Context, id string) (User, error) {
+	var out User
+	err := c.call(ctx, request{method: "GET", path: "/api/v1/users/" + url.PathEscape(id)}, &out)
 	return out, err
 }
 
@@ -757,6 +1169,44 @@ type HeadArtifactContentParams struct {
 // The caller closes the response's body.
 func (c *Client) HeadArtifactContent(ctx context.Context, id string, params HeadArtifactContentParams) (*http.Response, error) {
 	return c.open(ctx, request{method: "HEAD", path: "/api/v1/artifacts/" + url.PathEscape(id) + "/content", params: params})
+}
+
+// Introspect: Tell what a token is (RFC 7662). POST /api/v1/auth/introspect (authenticated).
+//
+// Your own, or with tokens:view any of your tenant. Anything else is not active.
+func (c *Client) Introspect(ctx context.Context, body IntrospectRequest) (Introspection, error) {
+	var out Introspection
+	err := c.call(ctx, request{method: "POST", path: "/api/v1/auth/introspect", body: body}, &out)
+	return out, err
+}
+
+// ListAPITokensParams are the parameters of ListAPITokens. What is zero is not sent.
+type ListAPITokensParams struct {
+	// Items in a page
+	Limit int64 `query:"limit"`
+	// next_cursor of the page before, with the same sort and filters
+	Cursor string `query:"cursor"`
+	Sort   string `query:"sort"`
+	// Those of everybody in the tenant
+	All *bool `query:"all"`
+}
+
+// ListAPITokens: List your API tokens, newest first. GET /api/v1/auth/tokens (authenticated).
+//
+// With all, those of everybody in the tenant; that needs tokens:view.
+func (c *Client) ListAPITokens(ctx context.Context, params ListAPITokensParams) (APITokenList, error) {
+	var out APITokenList
+	err := c.call(ctx, request{method: "GET", path: "/api/v1/auth/tokens", params: params}, &out)
+	return out, err
+}
+
+// AllAPITokens iterates over the items of all pages of ListAPITokens.
+func (c *Client) AllAPITokens(ctx context.Context, params ListAPITokensParams) iter.Seq2[APIToken, error] {
+	return pages(func(cursor string) ([]APIToken, *string, error) {
+		params.Cursor = cursor
+		page, err := c.ListAPITokens(ctx, params)
+		return page.Items, page.NextCursor, err
+	})
 }
 
 // ListArtifactUsagesParams are the parameters of ListArtifactUsages. What is zero is not sent.
@@ -880,6 +1330,13 @@ func (c *Client) AllMetrics(ctx context.Context, id string, params ListMetricsPa
 	})
 }
 
+// ListPermissions: List every permission that exists, all at once. GET /api/v1/permissions (roles:view).
+func (c *Client) ListPermissions(ctx context.Context) (PermissionList, error) {
+	var out PermissionList
+	err := c.call(ctx, request{method: "GET", path: "/api/v1/permissions"}, &out)
+	return out, err
+}
+
 // ListProjectUsagesParams are the parameters of ListProjectUsages. What is zero is not sent.
 type ListProjectUsagesParams struct {
 	// Items in a page
@@ -940,6 +1397,38 @@ func (c *Client) AllProjects(ctx context.Context, params ListProjectsParams) ite
 	})
 }
 
+// ListRoles: List the system roles and the tenant's own, all at once. GET /api/v1/roles (roles:view).
+func (c *Client) ListRoles(ctx context.Context) (RoleList, error) {
+	var out RoleList
+	err := c.call(ctx, request{method: "GET", path: "/api/v1/roles"}, &out)
+	return out, err
+}
+
+// ListSessionsParams are the parameters of ListSessions. What is zero is not sent.
+type ListSessionsParams struct {
+	// Items in a page
+	Limit int64 `query:"limit"`
+	// next_cursor of the page before, with the same sort and filters
+	Cursor string `query:"cursor"`
+	Sort   string `query:"sort"`
+}
+
+// ListSessions: List your live sessions, the latest used first. GET /api/v1/auth/sessions (authenticated).
+func (c *Client) ListSessions(ctx context.Context, params ListSessionsParams) (SessionList, error) {
+	var out SessionList
+	err := c.call(ctx, request{method: "GET", path: "/api/v1/auth/sessions", params: params}, &out)
+	return out, err
+}
+
+// AllSessions iterates over the items of all pages of ListSessions.
+func (c *Client) AllSessions(ctx context.Context, params ListSessionsParams) iter.Seq2[Session, error] {
+	return pages(func(cursor string) ([]Session, *string, error) {
+		params.Cursor = cursor
+		page, err := c.ListSessions(ctx, params)
+		return page.Items, page.NextCursor, err
+	})
+}
+
 // ListTenantsParams are the parameters of ListTenants. What is zero is not sent.
 type ListTenantsParams struct {
 	// Items in a page
@@ -963,6 +1452,58 @@ func (c *Client) AllTenants(ctx context.Context, params ListTenantsParams) iter.
 		page, err := c.ListTenants(ctx, params)
 		return page.Items, page.NextCursor, err
 	})
+}
+
+// ListUsersParams are the parameters of ListUsers. What is zero is not sent.
+type ListUsersParams struct {
+	// Items in a page
+	Limit int64 `query:"limit"`
+	// next_cursor of the page before, with the same sort and filters
+	Cursor string `query:"cursor"`
+	Sort   string `query:"sort"`
+	// Only users who have this role
+	Role string `query:"role"`
+	// Only users who are active, or who are not
+	IsActive *bool `query:"is_active"`
+}
+
+// ListUsers: List the tenant's users. GET /api/v1/users (users:view).
+func (c *Client) ListUsers(ctx context.Context, params ListUsersParams) (UserList, error) {
+	var out UserList
+	err := c.call(ctx, request{method: "GET", path: "/api/v1/users", params: params}, &out)
+	return out, err
+}
+
+// AllUsers iterates over the items of all pages of ListUsers.
+func (c *Client) AllUsers(ctx context.Context, params ListUsersParams) iter.Seq2[User, error] {
+	return pages(func(cursor string) ([]User, *string, error) {
+		params.Cursor = cursor
+		page, err := c.ListUsers(ctx, params)
+		return page.Items, page.NextCursor, err
+	})
+}
+
+// LogIn: Log in. POST /api/v1/auth/login (public).
+//
+// Every wrong combination is the same 401. With cookie the refresh token comes as an HttpOnly cookie in place of the answer's member, for browsers.
+func (c *Client) LogIn(ctx context.Context, body LoginRequest) (Grant, error) {
+	var out Grant
+	err := c.call(ctx, request{method: "POST", path: "/api/v1/auth/login", public: true, body: body}, &out)
+	return out, err
+}
+
+// LogOut: End the session. POST /api/v1/auth/logout (public).
+//
+// By its access token, its refresh token, or both. All its tokens stop at once.
+func (c *Client) LogOut(ctx context.Context, body RefreshRequest) error {
+	return c.call(ctx, request{method: "POST", path: "/api/v1/auth/logout", public: true, body: body}, nil)
+}
+
+// LogOutEverywhere: End every session of yours. POST /api/v1/auth/logout-all (authenticated).
+//
+// API tokens stay.
+func (c *Client) LogOutEverywhere(ctx context.Context) error {
+	return c.call(ctx, request{method: "POST", path: "/api/v1/auth/logout-all"}, nil)
 }
 
 // PutArtifactContentParams are the parameters of PutArtifactContent. What is zero is not sent.
@@ -1025,6 +1566,38 @@ func (c *Client) RecordSuccess(ctx context.Context, id string, params RecordSucc
 	var out Project
 	err := c.call(ctx, request{method: "PATCH", path: "/api/v1/projects/" + url.PathEscape(id) + "/success", params: params, body: body}, &out)
 	return out, err
+}
+
+// RedeemLink: Set a password with an invitation or a password reset. POST /api/v1/auth/redeem (public).
+//
+// The token holds once. Log in afterwards.
+func (c *Client) RedeemLink(ctx context.Context, body RedeemRequest) (User, error) {
+	var out User
+	err := c.call(ctx, request{method: "POST", path: "/api/v1/auth/redeem", public: true, body: body}, &out)
+	return out, err
+}
+
+// Refresh: Exchange a refresh token for its successor and a new access token. POST /api/v1/auth/refresh (public).
+//
+// The token may be repeated for ten seconds, for a client that lost the answer. Used later, it ends the session. Without a body the browser's cookie is exchanged.
+func (c *Client) Refresh(ctx context.Context, body RefreshRequest) (Grant, error) {
+	var out Grant
+	err := c.call(ctx, request{method: "POST", path: "/api/v1/auth/refresh", public: true, body: body}, &out)
+	return out, err
+}
+
+// ResetPassword: Make a one-time token with which a user sets a new password. POST /api/v1/users/{id}/password-reset (users:update).
+//
+// Hand it to the user. It is shown once; the old password works until it is used.
+func (c *Client) ResetPassword(ctx context.Context, id string) (PasswordReset, error) {
+	var out PasswordReset
+	err := c.call(ctx, request{method: "POST", path: "/api/v1/users/" + url.PathEscape(id) + "/password-reset"}, &out)
+	return out, err
+}
+
+// RevokeUser: End every session of a user and delete the user's API tokens. POST /api/v1/users/{id}/revoke (users:update).
+func (c *Client) RevokeUser(ctx context.Context, id string) error {
+	return c.call(ctx, request{method: "POST", path: "/api/v1/users/" + url.PathEscape(id) + "/revoke"}, nil)
 }
 
 // SearchArtifacts: Search the active artifacts by the words of name, tags and description. POST /api/v1/artifacts/search (artifacts:view).
@@ -1124,6 +1697,21 @@ func (c *Client) UpdateProject(ctx context.Context, id string, params UpdateProj
 	return out, err
 }
 
+// UpdateRoleParams are the parameters of UpdateRole. What is zero is not sent.
+type UpdateRoleParams struct {
+	// ETag that the resource must still have; 412 otherwise
+	IfMatch string `header:"If-Match"`
+}
+
+// UpdateRole: Change what a role is. PATCH /api/v1/roles/{name} (roles:update).
+//
+// Its name stays. It applies to everybody who has the role from the next request on.
+func (c *Client) UpdateRole(ctx context.Context, name string, params UpdateRoleParams, body RoleChange) (Role, error) {
+	var out Role
+	err := c.call(ctx, request{method: "PATCH", path: "/api/v1/roles/" + url.PathEscape(name), params: params, body: body}, &out)
+	return out, err
+}
+
 // UpdateTenantParams are the parameters of UpdateTenant. What is zero is not sent.
 type UpdateTenantParams struct {
 	// ETag that the resource must still have; 412 otherwise
@@ -1136,6 +1724,21 @@ type UpdateTenantParams struct {
 func (c *Client) UpdateTenant(ctx context.Context, id string, params UpdateTenantParams, body TenantFieldsPatch) (Tenant, error) {
 	var out Tenant
 	err := c.call(ctx, request{method: "PATCH", path: "/api/v1/tenants/" + url.PathEscape(id), params: params, body: body}, &out)
+	return out, err
+}
+
+// UpdateUserParams are the parameters of UpdateUser. What is zero is not sent.
+type UpdateUserParams struct {
+	// ETag that the resource must still have; 412 otherwise
+	IfMatch string `header:"If-Match"`
+}
+
+// UpdateUser: Change a user. PATCH /api/v1/users/{id} (users:update).
+//
+// Members that are absent stay as they are; roles and metadata are replaced whole. Losing a permission or being deactivated ends all sessions.
+func (c *Client) UpdateUser(ctx context.Context, id string, params UpdateUserParams, body UserFieldsPatch) (User, error) {
+	var out User
+	err := c.call(ctx, request{method: "PATCH", path: "/api/v1/users/" + url.PathEscape(id), params: params, body: body}, &out)
 	return out, err
 }
 

@@ -283,3 +283,6 @@ func (b *body) rewind() bool {
 	_, err := s.Seek(b.start, io.SeekStart)
 	return err == nil
 }
+
+// URL returns where the server is.
+func (c *Client) URL() string { return c.base }

@@ -8,3 +8,5 @@
 // The package knows nothing of the server's own packages, so that it shows what
 // any client can know.
 package client
+
+//go:generate go run ./internal/generate ../server/openapi.json api.gen.go

@@ -7,11 +7,11 @@ import (
 	"testing"
 )
 
-var updateDocument = flag.Bool("update-openapi", false, "rewrite openapi.json from the routes")
+var updateDocument = flag.Bool("update", false, "rewrite openapi.json from the routes")
 
 // The committed document is what the client is generated from and what a review
 // sees of a change of the API, so it must be the live one.
-func TestCommittedDocument(t *testing.T) {
+func TestTheCommittedDocument(t *testing.T) {
 	live := New(Options{Version: "0.0.0"}).OpenAPI()
 	if *updateDocument {
 		if err := os.WriteFile("openapi.json", live, 0o644); err != nil {
