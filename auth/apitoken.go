@@ -37,7 +37,7 @@ type APIToken struct {
 	CreatedBy  tenancy.ID    `json:"created_by"`
 	CreatedAt  tenancy.Time  `json:"created_at"`
 	ExpiresAt  tenancy.Time  `json:"expires_at"`
-	LastUsedAt *tenancy.Time `json:"last_used_at" doc:"To the minute"`
+	LastUsedAt *tenancy.Time `json:"last_used_at" nullable:"true" doc:"To the minute"`
 }
 
 // NewAPIToken is an API token to be stored.

@@ -61,7 +61,7 @@ type ringKey struct {
 type KeyInfo struct {
 	ID        string        `json:"kid"`
 	CreatedAt tenancy.Time  `json:"created_at"`
-	RetiredAt *tenancy.Time `json:"retired_at" doc:"When its successor took over signing; null for the key that signs"`
+	RetiredAt *tenancy.Time `json:"retired_at" nullable:"true" doc:"When its successor took over signing; null for the key that signs"`
 }
 
 const secretFile = "secret.key"

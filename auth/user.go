@@ -37,8 +37,8 @@ type User struct {
 	TenantID tenancy.ID `json:"tenant_id"`
 	UserFields
 	HasPassword       bool          `json:"has_password" doc:"False until an invitation is accepted, and for service accounts"`
-	LastLoginAt       *tenancy.Time `json:"last_login_at"`
-	PasswordChangedAt *tenancy.Time `json:"password_changed_at"`
+	LastLoginAt       *tenancy.Time `json:"last_login_at" nullable:"true"`
+	PasswordChangedAt *tenancy.Time `json:"password_changed_at" nullable:"true"`
 	CreatedAt         tenancy.Time  `json:"created_at"`
 	UpdatedAt         tenancy.Time  `json:"updated_at"`
 	Version           int64         `json:"version" doc:"Counts the changes; the ETag is made of it"`

@@ -65,7 +65,8 @@ func startProcess(t *testing.T, binary, dir string) *process {
 	}
 	p := &process{t: t, url: "http://" + address, done: make(chan struct{})}
 	p.cmd = exec.Command(binary, "serve", "--data", dir, "--listen", address)
-	p.cmd.Env = append(os.Environ(), "MAESTRO_ADMIN_EMAIL="+killEmail, "MAESTRO_ADMIN_PASSWORD="+killPassword)
+	p.cmd.Env = append(os.Environ(), "MAESTRO_ADMIN_EMAIL="+killEmail, "MAESTRO_ADMIN_PASSWORD="+killPassword,
+		"MAESTRO_RATE_ADDRESS=0", "MAESTRO_RATE_CREDENTIAL=0", "MAESTRO_RATE_TENANT=0")
 	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

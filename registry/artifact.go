@@ -48,7 +48,7 @@ type Artifact struct {
 	SizeBytes      *int64       `json:"size_bytes" doc:"Size of the content held here; null while none is"`
 	UsageCount     int64        `json:"usage_count"`
 	AvgImpactScore *float64     `json:"avg_impact_score" doc:"Mean of the usages' impact scores, 0 to 100; null while no usage has one"`
-	CreatedBy      *tenancy.ID  `json:"created_by" doc:"The user who recorded it; null once that user is gone"`
+	CreatedBy      *tenancy.ID  `json:"created_by" nullable:"true" doc:"The user who recorded it; null once that user is gone"`
 	CreatedAt      tenancy.Time `json:"created_at"`
 	UpdatedAt      tenancy.Time `json:"updated_at"`
 	Revision       int64        `json:"-"` // counts the changes; the ETag is made of it

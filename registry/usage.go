@@ -31,7 +31,7 @@ type Usage struct {
 	ImpactScore  *float64       `json:"impact_score"`
 	ImpactSource *ImpactSource  `json:"impact_source" enum:"reported,derived"`
 	Context      tenancy.Object `json:"context"`
-	CreatedBy    *tenancy.ID    `json:"created_by"`
+	CreatedBy    *tenancy.ID    `json:"created_by" nullable:"true"`
 }
 
 // Validate names every value that is not allowed.

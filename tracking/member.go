@@ -16,7 +16,7 @@ var ExperienceLevels = [...]string{"junior", "mid", "senior", "principal"}
 
 // MemberFields are what a caller sets of a team member.
 type MemberFields struct {
-	UserID            *tenancy.ID `json:"user_id" required:"false" doc:"The user, when the member has an account in the tenant"`
+	UserID            *tenancy.ID `json:"user_id" nullable:"true" required:"false" doc:"The user, when the member has an account in the tenant"`
 	Name              string      `json:"name" minLength:"1" maxLength:"255"`
 	Role              string      `json:"role" enum:"data_engineer,ml_scientist,ml_engineer,devops,analyst,product,other"`
 	ExperienceLevel   string      `json:"experience_level" enum:"junior,mid,senior,principal"`

@@ -18,7 +18,7 @@ type Point struct {
 	ProjectID   tenancy.ID     `json:"project_id"`
 	MetricType  string         `json:"metric_type" minLength:"1" maxLength:"100" doc:"What was measured, such as commits_per_week"`
 	MetricValue float64        `json:"metric_value" doc:"A finite number; every rate is 0 to 1"`
-	Timestamp   *tenancy.Time  `json:"timestamp" required:"false" doc:"When; the time of arrival unless given"`
+	Timestamp   *tenancy.Time  `json:"timestamp" nullable:"true" required:"false" doc:"When; the time of arrival unless given"`
 	Metadata    tenancy.Object `json:"metadata" required:"false" doc:"Free JSON object of at most 16 KiB"`
 }
 

@@ -42,8 +42,8 @@ type ProjectFields struct {
 	Status           Status         `json:"status" required:"false" enum:"planned,active,completed,abandoned"`
 	ComplexityScore  *float64       `json:"complexity_score" required:"false" minimum:"1" maximum:"100"`
 	TeamSize         *int64         `json:"team_size" required:"false" minimum:"1" maximum:"100000"`
-	StartDate        *tenancy.Time  `json:"start_date" required:"false" doc:"RFC 3339, or a date, which means midnight UTC"`
-	CompletionDate   *tenancy.Time  `json:"completion_date" required:"false" doc:"RFC 3339, or a date, which means midnight UTC; not before start_date"`
+	StartDate        *tenancy.Time  `json:"start_date" nullable:"true" required:"false" doc:"RFC 3339, or a date, which means midnight UTC"`
+	CompletionDate   *tenancy.Time  `json:"completion_date" nullable:"true" required:"false" doc:"RFC 3339, or a date, which means midnight UTC; not before start_date"`
 	ModelPerformance *float64       `json:"model_performance" required:"false" minimum:"0" maximum:"1" doc:"The model's own measure of quality, 0 to 1"`
 	ComputeCost      *float64       `json:"compute_cost" required:"false" minimum:"0" doc:"What the project cost, in the tenant's unit"`
 	BusinessImpact   *float64       `json:"business_impact" required:"false" doc:"What the project brought, in the tenant's unit"`
@@ -57,7 +57,7 @@ type Project struct {
 	TenantID tenancy.ID `json:"tenant_id"`
 	ProjectFields
 	SuccessScore *float64     `json:"success_score" doc:"0 to 100, derived from the outcome; null until there is something to derive it from"`
-	CreatedBy    *tenancy.ID  `json:"created_by" doc:"The user who recorded it; null once that user is gone"`
+	CreatedBy    *tenancy.ID  `json:"created_by" nullable:"true" doc:"The user who recorded it; null once that user is gone"`
 	CreatedAt    tenancy.Time `json:"created_at"`
 	UpdatedAt    tenancy.Time `json:"updated_at"`
 	Version      int64        `json:"version" doc:"Counts the changes; the ETag is made of it"`

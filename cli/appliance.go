@@ -1,0 +1,182 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"maestro/auth"
+	"maestro/problem"
+	"maestro/server"
+	"maestro/storage"
+)
+
+// Bounds of connections. A body may be long, so reading one has no time limit of
+// its own: the server's handlers bound what must be quick.
+const (
+	readHeaderTimeout = 10 * time.Second
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 64 << 10
+)
+
+// Appliance is a running server with everything that belongs to it: the data
+// directory, its lock, identity, background work and the listener.
+type Appliance struct {
+	Settings ServeSettings
+	Log      *slog.Logger // nothing is logged unless set
+
+	// SetupToken makes the first operator. It is set by Run, while there is none.
+	SetupToken string
+
+	lock     *storage.DirLock
+	store    *storage.Store
+	identity *auth.Service
+	handler  *server.Server
+	http     *http.Server
+	listener net.Listener
+	tasks    sync.WaitGroup
+	stop     context.CancelFunc // of the background work
+	failed   chan error
+}
+
+// Run starts the appliance and returns once it serves. It fails with a
+// *storage.LockedError when another process has the data directory, with a
+// *migrations.NewerSchemaError when a newer version wrote it, and with a
+// *ConfigError. Close must be called in any case.
+func (a *Appliance) Run(ctx context.Context) error {
+	if err := a.Settings.check(); err != nil {
+		return err
+	}
+	if a.Log == nil {
+		a.Log = slog.New(slog.DiscardHandler)
+	}
+	if err := a.open(ctx); err != nil {
+		return err
+	}
+	var err error
+	if a.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", a.Settings.Listen); err != nil {
+		return err
+	}
+	a.handler = server.New(server.Options{Store: a.store, Auth: a.identity, Log: a.Log, Version: Version(), Rates: a.Settings.Rates})
+	a.http = &http.Server{Handler: a.handler, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		ErrorLog: slog.NewLogLogger(a.Log.Handler(), slog.LevelWarn)}
+	background, stop := context.WithCancel(context.Background())
+	a.stop, a.failed = stop, make(chan error, 1)
+	a.tasks.Go(func() { a.store.RunMaintenance(background) })
+	a.tasks.Go(func() { a.identity.Run(background) })
+	a.tasks.Go(func() {
+		if err := a.http.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
+			a.failed <- err
+		}
+	})
+	return nil
+}
+
+// open opens the data directory and what is in it.
+func (a *Appliance) open(ctx context.Context) (err error) {
+	if err := os.MkdirAll(a.Settings.Data, 0o700); err != nil {
+		return &ConfigError{Problems: []string{"data: " + err.Error()}}
+	}
+	if a.lock, err = storage.LockDir(a.Settings.Data); err != nil {
+		return err
+	}
+	if a.store, err = storage.Open(ctx, storage.Options{Dir: a.Settings.Data, Log: a.Log}); err != nil {
+		return err
+	}
+	if a.identity, err = auth.Open(ctx, auth.Config{DataDir: a.Settings.Data, Log: a.Log}, a.store); err != nil {
+		return err
+	}
+	if err := a.firstOperator(ctx); err != nil {
+		return err
+	}
+	a.SetupToken, err = a.identity.BeginSetup(ctx)
+	return err
+}
+
+// firstOperator makes the operator that the settings name, unless there is one.
+func (a *Appliance) firstOperator(ctx context.Context) error {
+	if a.Settings.AdminEmail == "" {
+		return nil
+	}
+	_, err := a.identity.CreateOperator(ctx, auth.FirstOperator{Email: a.Settings.AdminEmail, Name: "Operator", Password: a.Settings.AdminPassword}, false)
+	var p *problem.Error
+	switch {
+	case problem.CodeOf(err) == problem.Conflict:
+		return nil // there is an operator: later starts have the same environment
+	case errors.As(err, &p) && p.Code == problem.Validation:
+		failure := &ConfigError{}
+		for _, v := range p.Violations {
+			failure.Problems = append(failure.Problems, fmt.Sprintf("the first operator's %s %s", v.Location, v.Message))
+		}
+		return failure
+	}
+	return err
+}
+
+// URL returns where the appliance is reached.
+func (a *Appliance) URL() string {
+	address := a.listener.Addr().(*net.TCPAddr)
+	host := address.IP.String()
+	if address.IP.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, fmt.Sprint(address.Port))
+}
+
+// Wait returns when ctx ends, or with the error that ended serving.
+func (a *Appliance) Wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-a.failed:
+		return err
+	}
+}
+
+// Close says that the server is not ready, lets requests under way finish for
+// Settings.DrainTimeout, ends the background work and closes the data directory.
+func (a *Appliance) Close() error {
+	var errs []error
+	if a.http != nil {
+		a.handler.Drain()
+		ctx, cancel := context.WithTimeout(context.Background(), a.Settings.DrainTimeout)
+		if err := a.http.Shutdown(ctx); err != nil {
+			a.Log.Warn("requests under way were cut off", "after", a.Settings.DrainTimeout)
+			errs = append(errs, a.http.Close())
+		}
+		cancel()
+		a.stop()
+		a.tasks.Wait()
+	} else if a.listener != nil {
+		errs = append(errs, a.listener.Close())
+	}
+	if a.identity != nil {
+		errs = append(errs, a.identity.Close(context.Background()))
+	}
+	if a.store != nil {
+		errs = append(errs, a.store.Close())
+	}
+	if a.lock != nil {
+		errs = append(errs, a.lock.Unlock())
+	}
+	return errors.Join(errs...)
+}
+
+// Describe tells people what runs and where.
+func (a *Appliance) Describe(w io.Writer) {
+	fmt.Fprintf(w, "Maestro %s is ready.\n", Version())
+	fmt.Fprintf(w, "  URL              %s\n", a.URL())
+	fmt.Fprintf(w, "  Data directory   %s\n", a.Settings.Data)
+	fmt.Fprintf(w, "  Schema version   %d\n", a.store.Schema())
+	if a.SetupToken != "" {
+		fmt.Fprintf(w, "  First operator   %s/setup#%s\n", a.URL(), a.SetupToken)
+		fmt.Fprintf(w, "                   The link works once, within %d minutes.\n", int(auth.SetupLife.Minutes()))
+	}
+}

@@ -1,0 +1,244 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/knadh/koanf/v2"
+	"github.com/pelletier/go-toml/v2"
+	"github.com/spf13/pflag"
+)
+
+// ConfigError says everything that is wrong with the configuration.
+type ConfigError struct{ Problems []string }
+
+func (e *ConfigError) Error() string {
+	return "the configuration does not hold:\n  " + strings.Join(e.Problems, "\n  ")
+}
+
+// configNames are the configuration files looked for in the working directory
+// when none is named.
+var configNames = []string{"maestro.toml", "maestro.yaml", "maestro.json"}
+
+// maxSecretFileBytes bounds a file named by a _FILE variable.
+const maxSecretFileBytes = 64 << 10
+
+// addFlags gives every option of the table that may have one its flag.
+func addFlags[S any](flags *pflag.FlagSet, table []option[S]) {
+	for _, o := range table {
+		if o.secret {
+			continue
+		}
+		text := o.help
+		if o.preset != "" && !o.boolean {
+			text += " (default " + o.preset + ")"
+		}
+		text += " [" + variable(o.name) + "]"
+		if o.boolean {
+			flags.Bool(o.name, false, text)
+			continue
+		}
+		flags.Var(&textFlag{unit: o.unit}, o.name, text)
+	}
+}
+
+// textFlag is a flag whose help names what its value is.
+type textFlag struct{ text, unit string }
+
+func (f *textFlag) String() string { return f.text }
+func (f *textFlag) Type() string   { return f.unit }
+func (f *textFlag) Set(text string) error {
+	f.text = text
+	return nil
+}
+
+// layer is one source of settings, by option name. It is a koanf.Provider.
+type layer map[string]any
+
+// Read implements koanf.Provider.
+func (l layer) Read() (map[string]any, error) { return l, nil }
+
+// ReadBytes implements koanf.Provider.
+func (l layer) ReadBytes() ([]byte, error) { return nil, errors.New("not bytes") }
+
+// load reads the settings of a table: a flag wins over the environment, that
+// over a file named in the environment, that over the configuration file, that
+// over the preset. Everything that is wrong is named at once.
+func load[S any](table []option[S], flags *pflag.FlagSet, lookup func(string) (string, bool), file layer) (S, error) {
+	var settings S
+	var failure ConfigError
+	presets, named, environment, given := layer{}, layer{}, layer{}, layer{}
+	source := make(map[string]string)
+	for name := range file {
+		source[name] = "the configuration file's " + strings.ReplaceAll(name, "-", "_")
+	}
+	for _, o := range table {
+		presets[o.name] = o.preset
+		if path, ok := lookup(variable(o.name) + "_FILE"); ok && path != "" {
+			text, err := readSecretFile(path)
+			if err != nil {
+				failure.Problems = append(failure.Problems, fmt.Sprintf("%s_FILE: %v", variable(o.name), err))
+			}
+			named[o.name], source[o.name] = text, variable(o.name)+"_FILE"
+		}
+		if text, ok := lookup(variable(o.name)); ok && text != "" {
+			environment[o.name], source[o.name] = text, variable(o.name)
+		}
+		if flag := flags.Lookup(o.name); flag != nil && flag.Changed && !o.secret {
+			given[o.name], source[o.name] = flag.Value.String(), "--"+o.name
+		}
+	}
+	// Names contain no such delimiter, so koanf takes them whole.
+	merged := koanf.New("\x00")
+	for _, l := range []layer{presets, file, named, environment, given} {
+		if err := merged.Load(l, nil); err != nil {
+			return settings, err
+		}
+	}
+	for _, o := range table {
+		if merged.String(o.name) == "" && source[o.name] == "" {
+			continue // not set, and without a preset
+		}
+		if err := o.apply(&settings, merged.String(o.name)); err != nil {
+			failure.Problems = append(failure.Problems, source[o.name]+": "+err.Error())
+		}
+	}
+	if len(failure.Problems) > 0 {
+		return settings, &failure
+	}
+	return settings, nil
+}
+
+// readSecretFile returns a file's content without the newline at its end.
+func readSecretFile(path string) (string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	if info.Size() > maxSecretFileBytes {
+		return "", fmt.Errorf("%s is larger than %d bytes", path, maxSecretFileBytes)
+	}
+	text, err := os.ReadFile(path)
+	return strings.TrimRight(string(text), "\r\n"), err
+}
+
+// readConfigFile reads the configuration file at path or, for "", the first of
+// configNames that is in dir. A key that no option has is an error.
+func readConfigFile(path, dir string) (layer, error) {
+	if path == "" {
+		for _, name := range configNames {
+			if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+				path = filepath.Join(dir, name)
+				break
+			}
+		}
+	}
+	if path == "" {
+		return layer{}, nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, &ConfigError{Problems: []string{err.Error()}}
+	}
+	tree, err := parseConfig(filepath.Ext(path), text)
+	if err != nil {
+		return nil, &ConfigError{Problems: []string{path + ": " + err.Error()}}
+	}
+	keys := koanf.New(".")
+	if err := keys.Load(layer(tree), nil); err != nil {
+		return nil, &ConfigError{Problems: []string{path + ": " + err.Error()}}
+	}
+	var names []string
+	for _, o := range serveOptions {
+		names = append(names, o.name)
+	}
+	found := layer{}
+	var failure ConfigError
+	for _, key := range keys.Keys() {
+		name := strings.NewReplacer("_", "-", ".", "-").Replace(key)
+		if !slices.Contains(names, name) {
+			failure.Problems = append(failure.Problems, fmt.Sprintf("%s: %s is no option; did you mean %s?", path, key, strings.ReplaceAll(nearest(name, names), "-", "_")))
+			continue
+		}
+		found[name] = fmt.Sprint(keys.Get(key))
+	}
+	if len(failure.Problems) > 0 {
+		return nil, &failure
+	}
+	return found, nil
+}
+
+func parseConfig(extension string, text []byte) (tree map[string]any, err error) {
+	switch extension {
+	case ".toml":
+		err = toml.Unmarshal(text, &tree)
+	case ".yaml", ".yml":
+		err = yaml.Unmarshal(text, &tree)
+	case ".json":
+		decoder := json.NewDecoder(bytes.NewReader(text))
+		decoder.UseNumber()
+		err = decoder.Decode(&tree)
+	default:
+		err = errors.New("must end in .toml, .yaml or .json")
+	}
+	return tree, err
+}
+
+// unknownVariables returns a sentence for every variable of the environment that
+// looks like an option and is none. It is no error: schedulers of containers set
+// variables of such names for every service, such as MAESTRO_PORT.
+func unknownVariables(environment []string) (warnings []string) {
+	known := knownVariables()
+	for _, entry := range environment {
+		name, _, _ := strings.Cut(entry, "=")
+		rest, ok := strings.CutPrefix(name, "MAESTRO_")
+		if !ok {
+			continue
+		}
+		rest = strings.ReplaceAll(strings.ToLower(rest), "_", "-")
+		if !slices.Contains(known, rest) {
+			warnings = append(warnings, fmt.Sprintf("%s in the environment is no option; the nearest is %s", name, variable(nearest(rest, known))))
+		}
+	}
+	return warnings
+}
+
+// nearest returns the name that takes the fewest insertions, deletions and
+// replacements to reach from text.
+func nearest(text string, names []string) string {
+	best, least := "", -1
+	for _, name := range names {
+		if d := distance(text, name); least < 0 || d < least {
+			best, least = name, d
+		}
+	}
+	return best
+}
+
+// distance is Levenshtein's, in bytes.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			replaced := diagonal
+			if a[i] != b[j] {
+				replaced++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(replaced, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,64 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"maestro/client"
+)
+
+// healthPoll is how long to wait between two looks at a server that is not ready.
+const healthPoll = 50 * time.Millisecond
+
+func (a *app) healthCommand() *cobra.Command {
+	var wait time.Duration
+	c := remote(&cobra.Command{
+		Use: "healthcheck", Short: "Say whether a server is ready, by the exit code", Args: cobra.NoArgs,
+		Long: "Ends with 0 when the server is ready and with 7 when it is not, or cannot be reached: for containers and scripts.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			settings, err := load(clientOptions, cmd.Flags(), a.lookup, layer{})
+			if err != nil {
+				return err
+			}
+			if settings.url == "" {
+				settings.url = defaultURL
+			}
+			ctx, cancel := context.WithTimeout(cmd.Context(), max(wait, 5*time.Second))
+			defer cancel()
+			deadline := time.Now().Add(wait)
+			for {
+				err := ready(ctx, settings.url)
+				if err == nil || time.Now().After(deadline) {
+					return err
+				}
+				time.Sleep(healthPoll)
+			}
+		},
+	})
+	c.Flags().DurationVar(&wait, "wait", 0, "how long to wait until it is ready")
+	return c
+}
+
+// ready fails unless the server says that it is ready.
+func ready(ctx context.Context, url string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/readyz", nil)
+	if err != nil {
+		return &ConfigError{Problems: []string{"url: " + err.Error()}}
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return &client.ConnectionError{URL: url, Err: err}
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(response.Body, 4096))
+	if err != nil || response.StatusCode != http.StatusOK {
+		return &client.ConnectionError{URL: url, Err: fmt.Errorf("not ready: %s %s", response.Status, strings.TrimSpace(string(text)))}
+	}
+	return nil
+}

@@ -1,0 +1,190 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"maestro/server"
+)
+
+// option is one setting. Its name is that of the flag; in the environment it is
+// MAESTRO_NAME, in the configuration file name, with underscores in place of
+// hyphens.
+type option[S any] struct {
+	name    string
+	preset  string // the value unless set; "" for none
+	unit    string // what the value is, for the help
+	boolean bool   // a flag without a value
+	secret  bool   // has no flag, and is never shown
+	help    string
+	apply   func(s *S, text string) error // reads the value into the settings
+}
+
+// ServeSettings are the settings of a server.
+type ServeSettings struct {
+	Data          string        // the data directory
+	Listen        string        // host:port
+	InsecureHTTP  bool          // listen beyond loopback without TLS
+	AdminEmail    string        // of the first operator; "" for none
+	AdminPassword string        // of the first operator
+	LogLevel      slog.Level    //
+	LogFormat     string        // text or json
+	DrainTimeout  time.Duration // for requests under way when the server stops
+	Demo          bool          // fill a new data directory with the demo
+	Rates         server.Rates  // of requests
+}
+
+var serveOptions = []option[ServeSettings]{
+	{name: "data", preset: "./data", unit: "DIR", help: "data directory; made when missing", apply: func(s *ServeSettings, text string) error {
+		if text == "" {
+			return errors.New("must name a directory")
+		}
+		s.Data = text
+		return nil
+	}},
+	{name: "listen", preset: "127.0.0.1:8080", unit: "HOST:PORT", help: "address to listen on; loopback only, unless --insecure-http", apply: func(s *ServeSettings, text string) error {
+		host, port, err := net.SplitHostPort(text)
+		if err != nil || port == "" {
+			return errors.New("must be HOST:PORT")
+		}
+		if _, err := net.LookupPort("tcp", port); err != nil {
+			return errors.New("must end in a port from 0 to 65535")
+		}
+		if host == "localhost" {
+			text = net.JoinHostPort("127.0.0.1", port)
+		} else if _, err := netip.ParseAddr(host); host != "" && err != nil {
+			return errors.New("must begin with an IP address, localhost, or nothing for all addresses")
+		}
+		s.Listen = text
+		return nil
+	}},
+	{name: "insecure-http", preset: "false", boolean: true, help: "allow addresses beyond loopback without TLS: passwords and tokens then travel readable", apply: func(s *ServeSettings, text string) (err error) {
+		s.InsecureHTTP, err = parseBool(text)
+		return err
+	}},
+	{name: "admin-email", unit: "EMAIL", help: "makes the first operator, together with MAESTRO_ADMIN_PASSWORD, for unattended installation", apply: func(s *ServeSettings, text string) error {
+		s.AdminEmail = text
+		return nil
+	}},
+	{name: "admin-password", secret: true, help: "password of the first operator; ignored once there is one", apply: func(s *ServeSettings, text string) error {
+		s.AdminPassword = text
+		return nil
+	}},
+	{name: "log-level", preset: "info", unit: "LEVEL", help: "debug, info, warn or error", apply: func(s *ServeSettings, text string) error {
+		if err := s.LogLevel.UnmarshalText([]byte(text)); err != nil {
+			return errors.New("must be debug, info, warn or error")
+		}
+		return nil
+	}},
+	{name: "log-format", preset: "text", unit: "FORMAT", help: "text or json", apply: func(s *ServeSettings, text string) error {
+		if text != "text" && text != "json" {
+			return errors.New("must be text or json")
+		}
+		s.LogFormat = text
+		return nil
+	}},
+	{name: "drain-timeout", preset: "20s", unit: "DURATION", help: "how long requests under way may take when the server stops", apply: func(s *ServeSettings, text string) (err error) {
+		s.DrainTimeout, err = time.ParseDuration(text)
+		if err != nil || s.DrainTimeout < 0 || s.DrainTimeout > time.Hour {
+			return errors.New("must be a duration from 0s to 1h")
+		}
+		return nil
+	}},
+	rateOption("address", "client address", server.DefaultRates().Address, func(r *server.Rates) *server.Rate { return &r.Address }),
+	rateOption("credential", "session or API token", server.DefaultRates().Credential, func(r *server.Rates) *server.Rate { return &r.Credential }),
+	rateOption("tenant", "tenant", server.DefaultRates().Tenant, func(r *server.Rates) *server.Rate { return &r.Tenant }),
+	{name: "demo", preset: "false", boolean: true, help: "fill a new data directory with three histories of real projects, and print the accounts", apply: func(s *ServeSettings, text string) (err error) {
+		s.Demo, err = parseBool(text)
+		return err
+	}},
+}
+
+// rateOption bounds the requests of one something. Twice as many as in a second
+// may come at once.
+func rateOption(name, of string, preset server.Rate, rate func(*server.Rates) *server.Rate) option[ServeSettings] {
+	return option[ServeSettings]{name: "rate-" + name, preset: strconv.FormatFloat(preset.PerSecond, 'f', -1, 64), unit: "N",
+		help: "requests a second of one " + of + "; 0 for any number", apply: func(s *ServeSettings, text string) error {
+			n, err := strconv.ParseFloat(text, 64)
+			if err != nil || !(n >= 0 && n <= 1e9) {
+				return errors.New("must be a number of requests a second, from 0 on")
+			}
+			*rate(&s.Rates) = server.Rate{PerSecond: n, Burst: int(math.Ceil(2 * n))}
+			return nil
+		}}
+}
+
+// check says what is wrong with the settings together.
+func (s *ServeSettings) check() error {
+	host, _, err := net.SplitHostPort(s.Listen)
+	if err != nil {
+		return err // cannot be: it was read with the same function
+	}
+	if address, err := netip.ParseAddr(host); !s.InsecureHTTP && (err != nil || !address.IsLoopback()) {
+		return &ConfigError{Problems: []string{fmt.Sprintf("listen: %s can be reached from other machines, and without TLS everybody on the way reads passwords and tokens. "+
+			"This version has no TLS of its own yet: listen on 127.0.0.1 behind a proxy that has, or say --insecure-http", s.Listen)}}
+	}
+	if (s.AdminEmail == "") != (s.AdminPassword == "") {
+		return &ConfigError{Problems: []string{"admin-email and admin-password: one is set without the other"}}
+	}
+	return nil
+}
+
+// clientSettings say which server a command speaks to, and as whom.
+type clientSettings struct {
+	url   string // "" for the profile's, or the default
+	token string // "" for the profile's
+}
+
+// defaultURL is where a server listens that nobody told otherwise.
+const defaultURL = "http://127.0.0.1:8080"
+
+var clientOptions = []option[clientSettings]{
+	{name: "url", unit: "URL", help: "the server; otherwise the one of the last login, otherwise " + defaultURL, apply: func(s *clientSettings, text string) error {
+		s.url = strings.TrimSuffix(text, "/")
+		return nil
+	}},
+	{name: "token", secret: true, help: "an API token or access token; otherwise the session of the last login", apply: func(s *clientSettings, text string) error {
+		if strings.ContainsAny(text, " \t\r\n") {
+			return errors.New("must not contain space")
+		}
+		s.token = text
+		return nil
+	}},
+}
+
+// otherVariables are MAESTRO_ names in the environment that are no options.
+var otherVariables = []string{"config"}
+
+// knownVariables lists every MAESTRO_ name, as options are named.
+func knownVariables() []string {
+	names := append([]string(nil), otherVariables...)
+	for _, o := range serveOptions {
+		names = append(names, o.name, o.name+"-file")
+	}
+	for _, o := range clientOptions {
+		names = append(names, o.name, o.name+"-file")
+	}
+	return names
+}
+
+func parseBool(text string) (bool, error) {
+	switch strings.ToLower(text) {
+	case "true", "1", "yes", "on":
+		return true, nil
+	case "false", "0", "no", "off", "":
+		return false, nil
+	}
+	return false, errors.New("must be true or false")
+}
+
+// variable is the option's name in the environment.
+func variable(name string) string {
+	return "MAESTRO_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+}

@@ -1,0 +1,85 @@
+package cli
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) serveCommand() *cobra.Command {
+	var config string
+	c := &cobra.Command{
+		Use: "serve", Short: "Run the server", Args: cobra.NoArgs,
+		Long: "Runs the server until SIGINT or SIGTERM: it then finishes the requests under way and closes the data directory. A second\n" +
+			"signal ends it at once; what was acknowledged is on disk in any case.\n\n" +
+			"A setting comes from its flag, else from its variable (in brackets), else from the file that the variable with _FILE behind\n" +
+			"it names, else from the configuration file (maestro.toml, .yaml or .json in the working directory, or --config).\n" +
+			"MAESTRO_ADMIN_EMAIL and MAESTRO_ADMIN_PASSWORD_FILE make the first operator without a person.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if text, ok := a.lookup("MAESTRO_CONFIG"); ok && config == "" {
+				config = text
+			}
+			file, err := readConfigFile(config, ".")
+			if err != nil {
+				return err
+			}
+			settings, err := load(serveOptions, cmd.Flags(), a.lookup, file)
+			if err != nil {
+				return err
+			}
+			return a.serve(cmd, settings)
+		},
+	}
+	addFlags(c.Flags(), serveOptions)
+	c.Flags().StringVar(&config, "config", "", "configuration file [MAESTRO_CONFIG]")
+	return c
+}
+
+func (a *app) serve(cmd *cobra.Command, settings ServeSettings) (err error) {
+	log := newLog(a.err, settings)
+	for _, warning := range unknownVariables(a.environment) {
+		log.Warn(warning)
+	}
+	if absolute, err := filepath.Abs(settings.Data); err == nil {
+		settings.Data = absolute
+	}
+	var sample *demo
+	if settings.Demo {
+		if sample, err = prepareDemo(&settings); err != nil {
+			return err
+		}
+	}
+	appliance := &Appliance{Settings: settings, Log: log}
+	defer func() { err = errors.Join(err, appliance.Close()) }()
+	if err := appliance.Run(cmd.Context()); err != nil {
+		return err
+	}
+	if sample != nil {
+		if err := sample.fill(cmd.Context(), a, appliance.URL()); err != nil {
+			return err
+		}
+	}
+	appliance.Describe(a.out)
+	if sample != nil {
+		if err := a.printDemo(appliance.URL(), sample.logins); err != nil {
+			return err
+		}
+	}
+	if settings.InsecureHTTP {
+		log.Warn("no TLS: everybody on the way reads passwords and tokens", "listen", settings.Listen)
+	}
+	err = appliance.Wait(cmd.Context())
+	log.Info("stopping")
+	return err
+}
+
+func newLog(w io.Writer, settings ServeSettings) *slog.Logger {
+	options := &slog.HandlerOptions{Level: settings.LogLevel}
+	if settings.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}

@@ -1,0 +1,33 @@
+package cli
+
+import (
+	"fmt"
+	"runtime"
+
+	"github.com/spf13/cobra"
+)
+
+// build is what the program knows of itself.
+type build struct {
+	Version  string `json:"version"`
+	Go       string `json:"go"`
+	Platform string `json:"platform"`
+}
+
+func (a *app) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the program's version", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			b := build{Version: Version(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+			if a.form == formTable {
+				_, err := fmt.Fprintf(a.out, "maestro %s (%s, %s)\n", b.Version, b.Go, b.Platform)
+				return err
+			}
+			return printOne(a.out, a.form, []column[build]{
+				{name: "version", value: func(b *build) any { return b.Version }},
+				{name: "go", value: func(b *build) any { return b.Go }},
+				{name: "platform", value: func(b *build) any { return b.Platform }},
+			}, b)
+		},
+	}
+}
