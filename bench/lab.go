@@ -110,6 +110,7 @@ func (l *lab) serveMaestro(ctx context.Context, data string, env ...string) (*ch
 	if err != nil {
 		return nil, 0, err
 	}
+	env = append(env, "MAESTRO_RATE_ADDRESS=0", "MAESTRO_RATE_CREDENTIAL=0", "MAESTRO_RATE_TENANT=0") // the load is to reach the server
 	return l.serve(ctx, child.Command{
 		Name: "maestro", Path: l.maestro, Args: []string{"serve", "--data", data, "--listen", addr}, Env: env, Addr: addr, Ready: "/readyz",
 	})
