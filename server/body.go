@@ -101,6 +101,9 @@ func checkMediaType(r *http.Request, accepted []string) error {
 	if r.ContentLength == 0 {
 		return nil
 	}
+	if r.Header.Get("Content-Type") == accepted[0] {
+		return nil
+	}
 	mediaType, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	charset := parameters["charset"]
 	if err == nil && slices.Contains(accepted, mediaType) && (charset == "" || strings.EqualFold(charset, "utf-8")) {
