@@ -27,6 +27,7 @@ type shelf struct {
 	acknowledged uint64
 	distrusted   []string
 	config       func(*RevocationConfig)
+	unsynced     bool // nothing is forced to disk
 	*Revocations
 }
 
@@ -49,6 +50,7 @@ func (s *shelf) open() {
 	r, err := OpenRevocations(config)
 	must(s.t, err)
 	s.Revocations = r
+	r.file.db.NoSync = s.unsynced
 	s.t.Cleanup(func() { _ = r.Close() })
 }
 
@@ -160,6 +162,7 @@ func TestFailedWriteIsRepeated(t *testing.T) {
 }
 
 func TestFileThatCannotBeTrusted(t *testing.T) {
+	t.Parallel()
 	newKey := func(c *RevocationConfig) { c.Key = [32]byte{2} }
 	for name, c := range map[string]struct {
 		damage func(t *testing.T, s *shelf, earlier []byte)
@@ -263,6 +266,7 @@ func TestDistrustThatFailsStopsTheStart(t *testing.T) {
 // A flipped bit is found, or changes nothing: no revocation is lost silently. The
 // check runs in a child, which some flips end.
 func TestBitFlipsNeverResurrect(t *testing.T) {
+	t.Parallel()
 	flips := 60
 	if testing.Short() {
 		flips = 10
@@ -302,6 +306,7 @@ func TestBitFlipsNeverResurrect(t *testing.T) {
 }
 
 func TestTwoProcesses(t *testing.T) {
+	t.Parallel()
 	s := newShelf(t)
 	_, err := OpenRevocations(RevocationConfig{
 		Path: s.path, Key: [32]byte{1}, Clock: s.clock,
@@ -473,8 +478,10 @@ func TestClockForwardBack(t *testing.T) {
 // and whose life has not passed by the true clock since it was issued is refused,
 // whatever the wall clock says.
 func TestSweepNeverEarly(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		s := newShelf(t)
+		s.unsynced, s.file.db.NoSync = true, true // time is the matter here, not the disk
 		defer s.Close()
 		type token struct {
 			session tenancy.ID

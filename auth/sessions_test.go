@@ -348,6 +348,7 @@ func TestPromotionKeepsTheSessionAndWorksAtOnce(t *testing.T) {
 }
 
 func TestRefreshAgainstRevoke(t *testing.T) {
+	t.Parallel()
 	rounds := 300
 	if testing.Short() {
 		rounds = 100
@@ -378,6 +379,7 @@ func TestRefreshAgainstRevoke(t *testing.T) {
 }
 
 func TestManyLogoutsCollapseIntoTheEpoch(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	var grants []Grant
 	for range DefaultRevocationsPerUser + 6 {

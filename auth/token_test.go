@@ -321,15 +321,19 @@ func TestRotatedAndRetiredKeys(t *testing.T) {
 }
 
 func TestRotationUnderLoadRefusesNobody(t *testing.T) {
+	t.Parallel()
 	f, clock := newForger(t)
 	stop := make(chan struct{})
+	verified := make(chan struct{}) // keeps a minute from passing before a token is looked at
 	failed := make(chan error, 1)
 	go func() {
+		defer close(verified)
 		defer close(failed)
 		for {
 			select {
 			case <-stop:
 				return
+			case verified <- struct{}{}:
 			default:
 			}
 			now := clock.Now()
@@ -349,6 +353,7 @@ func TestRotationUnderLoadRefusesNobody(t *testing.T) {
 	for range 100 {
 		_, err := f.mint.ring.Rotate()
 		must(t, err)
+		<-verified
 		clock.pass(time.Minute)
 	}
 	close(stop)
