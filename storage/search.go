@@ -54,7 +54,7 @@ const (
 
 	// maxExamined is how many matches are looked at for maxCandidates with a least
 	// score. Where fewer have it, a page may come short, with a cursor to go on.
-	maxExamined = 5000
+	maxExamined = 3000
 
 	// indexedPrefix is the longest beginning of a word, in characters, whose rows
 	// the index yields newest first as they are asked for. For a longer one FTS5
