@@ -87,10 +87,8 @@ CREATE INDEX blobs_size ON blobs (tenant_id, size_bytes);
 -- words of their own behind a '='. Each has the tenant's number in front, eight
 -- hexadecimal digits, so that a tenant's words are a range of their own in the
 -- index; the prefixes of 9 to 14 characters are the first 1 to 6 that people
--- type. (A longer one is gathered from all words that begin with it, newest or
--- not, before the first match is known: 90 ms for 200 000 matches.) A row's id is
--- the number of its tenant times 2^32 plus a count in the tenant. So nobody's
--- cost or order depends on another tenant's rows.
+-- type. A row's id is the number of its tenant times 2^32 plus a count in the
+-- tenant. So nobody's cost or order depends on another tenant's rows.
 CREATE VIRTUAL TABLE artifact_search USING fts5 (
     words,
     content = '', contentless_delete = 1, detail = 'none', tokenize = "ascii tokenchars '='", prefix = '9 10 11 12 13 14'

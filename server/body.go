@@ -40,7 +40,23 @@ func (b body[T]) onto(fields *T) error {
 		return &problem.Error{Code: problem.Validation, Detail: "Some values are not allowed.", Err: err,
 			Violations: []problem.Violation{{Location: "body", Message: "has a value of the wrong form"}}}
 	}
+	emptyNulls(b.raw, reflect.ValueOf(fields).Elem())
 	return nil
+}
+
+// emptyNulls empties the text fields for which the JSON says null, which
+// encoding/json leaves as they are.
+func emptyNulls(raw []byte, fields reflect.Value) {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(raw, &members) != nil || fields.Kind() != reflect.Struct {
+		return
+	}
+	for _, field := range reflect.VisibleFields(fields.Type()) {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		if field.Type.Kind() == reflect.String && string(members[name]) == "null" {
+			fields.FieldByIndex(field.Index).SetZero()
+		}
+	}
 }
 
 // check applies the body of a create onto fields, which hold the defaults, and
