@@ -32,3 +32,15 @@ func TestTheAnswerToHostileInputStaysSmall(t *testing.T) {
 		}
 	}
 }
+
+func TestHalfOfASurrogatePairIsRefused(t *testing.T) {
+	w := newWorld(t)
+	for _, name := range []string{`\ud800`, `a\udfffb`, `\ud800\ud800`, `\udc00\ud800`, `\ud800\\udc00`, `\ud83d\n`} {
+		w.acme.send("POST", "/projects", `{"name":"`+name+`"}`).problem(problem.Malformed)
+	}
+	for name, want := range map[string]string{`\ud83d\ude00`: "😀", `\\ud800`: `\ud800`, `\u00e9\ud83d\ude00\\`: `é😀\`, `\"\ufffd`: "\"\ufffd"} {
+		if got := w.acme.send("POST", "/projects", `{"name":"`+name+`"}`).want(201).object()["name"]; got != want {
+			t.Errorf("%s was kept as %q, want %q", name, got, want)
+		}
+	}
+}
