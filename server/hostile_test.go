@@ -44,3 +44,22 @@ func TestHalfOfASurrogatePairIsRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestManyRangesAreAnsweredWithTheWhole(t *testing.T) {
+	w := newWorld(t)
+	path := "/artifacts/" + w.acme.made("/artifacts", `{"name":"a","type":"model","version":"1"}`) + "/content"
+	content := strings.Repeat("0123456789", 1000)
+	w.acme.send("PUT", path, content, "Content-Type", "application/octet-stream").want(201)
+	few := w.acme.send("GET", path, "", "Range", "bytes="+strings.Repeat("1-1,", maxRanges-1)+"0-0").want(206)
+	if got := strings.Count(few.body, "Content-Range"); got != maxRanges {
+		t.Errorf("answered %d ranges, want %d", got, maxRanges)
+	}
+	if many := w.acme.send("GET", path, "", "Range", "bytes="+strings.Repeat("1-1,", maxRanges)+"0-0").want(200); many.body != content {
+		t.Errorf("answered %d bytes, want the whole", len(many.body))
+	}
+	none := w.acme.send("GET", path, "", "Range", "bytes=10000-")
+	none.problem(problem.RangeNotSatisfiable)
+	if got := none.header.Get("Cache-Control"); got != "no-store" {
+		t.Errorf("416 with Cache-Control %q", got)
+	}
+}
