@@ -40,6 +40,17 @@ type ArtifactFields struct {
 	Metadata    tenancy.Object `json:"metadata" required:"false" doc:"Free JSON object of at most 16 KiB"`
 }
 
+// Clone returns fields that share nothing with f, so that a change of one, even
+// through its pointer or slices, is not a change of the other.
+func (f ArtifactFields) Clone() ArtifactFields {
+	f.Tags = slices.Clone(f.Tags)
+	if f.ContentHash != nil {
+		f.ContentHash = new(*f.ContentHash)
+	}
+	f.Metadata = slices.Clone(f.Metadata)
+	return f
+}
+
 // Artifact is one reusable component of the library, in one version.
 type Artifact struct {
 	ID       tenancy.ID `json:"id"`

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
+	"io"
 	"mime"
 	"net/http"
 	"reflect"
@@ -36,27 +38,39 @@ func (body[T]) Schema(r huma.Registry) *huma.Schema {
 
 // onto applies the body to fields.
 func (b body[T]) onto(fields *T) error {
+	if err := b.empty(fields); err != nil {
+		return err
+	}
 	if err := json.Unmarshal(b.raw, fields); err != nil {
 		return &problem.Error{Code: problem.Validation, Detail: "Some values are not allowed.", Err: err,
 			Violations: []problem.Violation{{Location: "body", Message: "has a value of the wrong form"}}}
 	}
-	emptyNulls(b.raw, reflect.ValueOf(fields).Elem())
 	return nil
 }
 
-// emptyNulls empties the text fields for which the JSON says null, which
-// encoding/json leaves as they are.
-func emptyNulls(raw []byte, fields reflect.Value) {
-	var members map[string]json.RawMessage
-	if json.Unmarshal(raw, &members) != nil || fields.Kind() != reflect.Struct {
-		return
+// empty empties what the body gives as null: encoding/json leaves a text as it
+// was. A number or a bool that is always there has no empty value, so null is
+// refused; whether a text may be empty, its validation says.
+func (b body[T]) empty(fields *T) error {
+	var given map[string]json.RawMessage
+	if !bytes.Contains(b.raw, []byte("null")) || json.Unmarshal(b.raw, &given) != nil {
+		return nil
 	}
-	for _, field := range reflect.VisibleFields(fields.Type()) {
+	var checks problem.Checks
+	value := reflect.ValueOf(fields).Elem()
+	for _, field := range reflect.VisibleFields(value.Type()) {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-		if field.Type.Kind() == reflect.String && string(members[name]) == "null" {
-			fields.FieldByIndex(field.Index).SetZero()
+		if string(given[name]) != "null" {
+			continue
+		}
+		switch field.Type.Kind() {
+		case reflect.String, reflect.Pointer, reflect.Slice, reflect.Map:
+			value.FieldByIndex(field.Index).SetZero()
+		default:
+			checks.Refuse("body."+name, "must not be null")
 		}
 	}
+	return checks.Err()
 }
 
 // check applies the body of a create onto fields, which hold the defaults, and
@@ -102,7 +116,7 @@ func (patch[T]) Schema(r huma.Registry) *huma.Schema {
 		for property, s := range full.Properties {
 			member := *s
 			member.Default = nil
-			member.Nullable = member.Ref == "" && !slices.Contains(full.Required, property)
+			member.Nullable = !slices.Contains(full.Required, property) && mayBeEmpty(s)
 			schema.Properties[property] = &member
 		}
 		schema.PrecomputeMessages()
@@ -111,11 +125,26 @@ func (patch[T]) Schema(r huma.Registry) *huma.Schema {
 	return &huma.Schema{Ref: "#/components/schemas/" + name}
 }
 
+// mayBeEmpty reports whether null is a value of a member of a PATCH, as empty
+// sees it: not of a number, a bool or one of a few words that is always there.
+func mayBeEmpty(s *huma.Schema) bool {
+	switch s.Type {
+	case huma.TypeString:
+		return s.Nullable || s.Enum == nil
+	case huma.TypeArray, huma.TypeObject:
+		return s.Ref == ""
+	}
+	return s.Nullable
+}
+
 // checkMediaType refuses a body that is not what the route reads. A browser's
 // form cannot send JSON across origins, so this also keeps those out.
 func checkMediaType(r *http.Request, accepted []string) error {
 	if r.ContentLength == 0 {
 		return nil
+	}
+	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return problem.New(problem.UnsupportedMedia, "Send the body without a Content-Encoding.")
 	}
 	if r.Header.Get("Content-Type") == accepted[0] {
 		return nil
@@ -126,4 +155,17 @@ func checkMediaType(r *http.Request, accepted []string) error {
 		return nil
 	}
 	return problem.New(problem.UnsupportedMedia, "Send the body as %s.", strings.Join(accepted, " or "))
+}
+
+// clientBody reads the body of a request. That it breaks off is the client's
+// failure, where the framework takes it for the server's.
+type clientBody struct{ io.ReadCloser }
+
+// Read implements io.Reader.
+func (b clientBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return n, unreadable(err)
+	}
+	return n, err
 }

@@ -22,6 +22,11 @@ import (
 // content. Content as a whole may take as long as it needs.
 const contentPatience = time.Minute
 
+// maxRanges is how many ranges of content one request may ask for. One that asks
+// for more gets all of it, as RFC 9110, section 14.2, lets a server do: each range
+// costs a hundred times the bytes that it takes to ask for it.
+const maxRanges = 32
+
 func (s *Server) contentRoutes() {
 	const tag, path = "artifacts", "/artifacts/{id}/content"
 	handleStream(s, route{method: http.MethodPut, path: path, access: auth.Requires(auth.ArtifactsUpload), id: "putArtifactContent", tag: tag, accepts: anyMedia,
@@ -167,9 +172,12 @@ func (s *Server) getContent(c *gin.Context) {
 	w := &contentWriter{ResponseWriter: c.Writer, control: http.NewResponseController(c.Writer), digest: digestHeader(*a.ContentHash)}
 	defer w.rest()
 	describeContent(w.Header(), &a)
+	if strings.Count(c.GetHeader("Range"), ",") >= maxRanges {
+		c.Request.Header.Del("Range")
+	}
 	http.ServeContent(w, c.Request, "", time.Time{}, content.File)
 	if w.refused != 0 {
-		refuseContent(c, w.refused)
+		s.refuseContent(c, w.refused)
 	}
 }
 
@@ -190,10 +198,11 @@ func describeContent(h http.Header, a *registry.Artifact) {
 }
 
 // refuseContent answers what ServeContent could not serve.
-func refuseContent(c *gin.Context, status int) {
+func (s *Server) refuseContent(c *gin.Context, status int) {
 	for _, name := range []string{"Content-Disposition", "Repr-Digest", "Content-Length", "Accept-Ranges", "Etag"} {
 		c.Writer.Header().Del(name)
 	}
+	c.Writer.Header()["Cache-Control"] = s.headers["Cache-Control"] // which ServeContent took away
 	switch status {
 	case http.StatusRequestedRangeNotSatisfiable:
 		refuse(c, problem.New(problem.RangeNotSatisfiable, "The content does not have these bytes."))

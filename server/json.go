@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"sync"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -62,13 +64,17 @@ func encodeJSON(v any) []byte {
 const maxDepth = 64
 
 // checkJSON refuses what encoding/json would read leniently: bytes that are not
-// UTF-8, a name that stands twice in one object, and nesting without end.
+// UTF-8, half of a surrogate pair, a name that stands twice in one object, and
+// nesting without end.
 func checkJSON(data []byte) error {
 	if !utf8.Valid(data) {
 		return errors.New("is not UTF-8")
 	}
 	if !json.Valid(data) {
 		return syntaxError(data)
+	}
+	if halfPair(data) {
+		return errors.New("contains half of a surrogate pair, which is no character")
 	}
 	var names []map[string]bool // one set for each object that is open
 	var kinds []byte
@@ -116,6 +122,38 @@ func checkJSON(data []byte) error {
 		}
 	}
 	return nil
+}
+
+// halfPair reports whether an escape in valid JSON names half of a surrogate
+// pair, which encoding/json would replace by another character.
+func halfPair(data []byte) bool {
+	for i := bytes.IndexByte(data, '\\'); i >= 0 && i < len(data); i++ {
+		if data[i] != '\\' {
+			continue
+		}
+		if data[i+1] != 'u' {
+			i++
+			continue
+		}
+		r := escaped(data[i:])
+		if utf16.IsSurrogate(r) {
+			if i += 6; utf16.DecodeRune(r, escaped(data[i:])) == utf8.RuneError {
+				return true
+			}
+		}
+		i += 5
+	}
+	return false
+}
+
+// escaped returns the character of a \u escape at the start of data, 0 if there
+// is none.
+func escaped(data []byte) rune {
+	if len(data) < 6 || data[0] != '\\' || data[1] != 'u' {
+		return 0
+	}
+	r, _ := strconv.ParseUint(string(data[2:6]), 16, 16) // four digits, in valid JSON
+	return rune(r)
 }
 
 // stringEnd returns the position behind the string that opens at i, in valid

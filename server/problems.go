@@ -3,8 +3,10 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -108,12 +110,40 @@ func document(err error) *Problem {
 		e = &problem.Error{Code: problem.Internal, Err: err}
 	}
 	c := classOf(e.Code)
-	p = &Problem{Type: "/problems/" + string(c.code), Title: c.title, Status: c.status, Detail: e.Detail, Errors: e.Violations,
+	p = &Problem{Type: "/problems/" + string(c.code), Title: c.title, Status: c.status, Detail: e.Detail, Errors: withShortPlaces(e.Violations),
 		retryAfter: e.RetryAfter, cause: err}
 	if e.Limit != nil {
 		p.Resource, p.Limit, p.Current = e.Limit.Resource, &e.Limit.Limit, &e.Limit.Current
 	}
 	return p
+}
+
+// maxPlaceRunes bounds the name of a place: a client's own name, where it is
+// unknown, is part of it. The longest that may be right are those of attributes.
+const maxPlaceRunes = 300
+
+func withShortPlaces(violations []problem.Violation) []problem.Violation {
+	for i, v := range violations {
+		if len(v.Location) > maxPlaceRunes {
+			violations = slices.Clone(violations)
+			for ; i < len(violations); i++ {
+				violations[i].Location = shortened(violations[i].Location)
+			}
+			return violations
+		}
+	}
+	return violations
+}
+
+func shortened(place string) string {
+	runes := 0
+	for i := range place {
+		if runes == maxPlaceRunes {
+			return place[:i] + "…"
+		}
+		runes++
+	}
+	return place
 }
 
 // Error, GetStatus, GetHeaders and ContentType make a Problem what huma sends
@@ -179,26 +209,30 @@ func configureHuma() {
 // may be passwords, are dropped.
 func newHumaProblem(status int, message string, errs []error) *Problem {
 	failure := &problem.Error{Code: codeOfStatus(status)}
-	seen := make(map[string]bool)
+	seen, unlisted := make(map[string]bool), 0
+	add := func(v problem.Violation) {
+		switch {
+		case seen[v.Location]:
+		case len(failure.Violations) == problem.MaxViolations:
+			unlisted++
+		default:
+			seen[v.Location] = true
+			failure.Violations = append(failure.Violations, v)
+		}
+	}
 	for _, err := range errs {
 		var ours *problem.Error
 		var detail *huma.ErrorDetail
 		switch {
 		case errors.As(err, &ours):
 			for _, v := range ours.Violations {
-				if !seen[v.Location] {
-					seen[v.Location] = true
-					failure.Violations = append(failure.Violations, v)
-				}
+				add(v)
 			}
 			if len(ours.Violations) == 0 {
 				return document(ours)
 			}
 		case errors.As(err, &detail):
-			if !seen[detail.Location] {
-				seen[detail.Location] = true
-				failure.Violations = append(failure.Violations, problem.Violation{Location: detail.Location, Message: detail.Message})
-			}
+			add(problem.Violation{Location: detail.Location, Message: detail.Message})
 		default:
 			failure.Err = errors.Join(failure.Err, err)
 		}
@@ -206,6 +240,9 @@ func newHumaProblem(status int, message string, errs []error) *Problem {
 	switch failure.Code {
 	case problem.Validation:
 		failure.Detail = "Some values are not allowed."
+		if unlisted > 0 {
+			failure.Detail = fmt.Sprintf("Some values are not allowed; %d more than are listed.", unlisted)
+		}
 	case problem.Malformed:
 		failure.Detail = "The request cannot be read."
 	case problem.Internal:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -148,6 +149,9 @@ func (s *Server) authorize(c *gin.Context) {
 		refuse(c, err)
 		return
 	}
+	if c.Request.Body != nil { // as it may be where no server received the request
+		c.Request.Body = clientBody{c.Request.Body}
+	}
 	c.Next()
 }
 
@@ -162,10 +166,26 @@ func (s *Server) admit(r *http.Request, asked demand) error {
 			return err
 		}
 	}
+	if err := checkQuery(r.URL.RawQuery); err != nil {
+		return err
+	}
 	if asked.accepts[0] == anyMedia[0] {
 		return nil
 	}
 	return checkMediaType(r, asked.accepts)
+}
+
+// checkQuery refuses a query that cannot be read whole: what package url drops
+// of it may be the filter of a list.
+func checkQuery(query string) error {
+	if query == "" {
+		return nil
+	}
+	if _, err := url.ParseQuery(query); err != nil {
+		return &problem.Error{Code: problem.Malformed, Detail: "The query cannot be read.", Err: err,
+			Violations: []problem.Violation{{Location: "query", Message: "must be names and values, joined by &, with other characters escaped"}}}
+	}
+	return nil
 }
 
 // recognise finds out who sends the request.

@@ -162,6 +162,7 @@ func (t *Tenant) UpdateArtifact(ctx context.Context, id tenancy.ID, match Match,
 			return err
 		}
 		a = before.Artifact
+		a.ArtifactFields = before.ArtifactFields.Clone() // decoders write into the slices and pointers they find
 		if err := change(&a.ArtifactFields); err != nil {
 			return err
 		}

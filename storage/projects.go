@@ -145,6 +145,7 @@ func (t *Tenant) UpdateProject(ctx context.Context, id tenancy.ID, match Match, 
 			return err
 		}
 		p = before
+		p.ProjectFields = before.ProjectFields.Clone() // decoders write through the pointers they find
 		if err := change(&p.ProjectFields); err != nil {
 			return err
 		}

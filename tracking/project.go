@@ -51,6 +51,29 @@ type ProjectFields struct {
 	Metadata         tenancy.Object `json:"metadata" required:"false" doc:"Free JSON object of at most 16 KiB"`
 }
 
+// Clone returns fields that share nothing with f, so that a change of one, even
+// through its pointers, is not a change of the other.
+func (f ProjectFields) Clone() ProjectFields {
+	f.ProblemClass = clonePointer(f.ProblemClass)
+	f.ComplexityScore = clonePointer(f.ComplexityScore)
+	f.TeamSize = clonePointer(f.TeamSize)
+	f.StartDate = clonePointer(f.StartDate)
+	f.CompletionDate = clonePointer(f.CompletionDate)
+	f.ModelPerformance = clonePointer(f.ModelPerformance)
+	f.ComputeCost = clonePointer(f.ComputeCost)
+	f.BusinessImpact = clonePointer(f.BusinessImpact)
+	f.Attributes = maps.Clone(f.Attributes)
+	f.Metadata = slices.Clone(f.Metadata)
+	return f
+}
+
+func clonePointer[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	return new(*p)
+}
+
 // Project is the record of one ML project.
 type Project struct {
 	ID       tenancy.ID `json:"id"`
