@@ -48,11 +48,8 @@ func (t *Tenant) score(tx *Tx, before, after *tracking.Project) error {
 	if !ranked || was != nil && is != nil && sameOutcome(was, is) {
 		return nil
 	}
-	tx.OnCommit(func() {
-		if kept := t.standings[t.scope.Tenant()]; kept != nil {
-			kept.replace(was, is)
-		}
-	})
+	t.standings.replace(t.scope.Tenant(), was, is)
+	tx.OnUndo(func() { t.standings.replace(t.scope.Tenant(), is, was) })
 	_, err := tx.exec(markScoresStale, t.scope.Tenant(), tx.Now)
 	return err
 }
