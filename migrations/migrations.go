@@ -14,7 +14,8 @@ var files embed.FS
 
 // Apply brings the database to the newest version. Foreign keys must be off on
 // db's connections while it runs, because tables are rebuilt; every reference is
-// checked afterwards. It returns the version reached.
+// checked afterwards. It returns the version reached. Where it fails or is cut
+// short, the next call does what is missing.
 func Apply(ctx context.Context, db *sql.DB) (int64, error) {
 	provider, err := goose.NewProvider(goose.DialectSQLite3, db, files)
 	if err != nil {
@@ -27,8 +28,14 @@ func Apply(ctx context.Context, db *sql.DB) (int64, error) {
 	if current > newest {
 		return current, &NewerSchemaError{Database: current, Known: newest}
 	}
-	if current == newest {
-		return current, nil
+	// goose counts a migration when its SQL is in; user_version is what all of this
+	// was done for, so that a process that ends in between is made up for.
+	var finished int64
+	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&finished); err != nil {
+		return 0, fmt.Errorf("migrations: %w", err)
+	}
+	if current == newest && finished == newest {
+		return newest, nil
 	}
 	if _, err := provider.Up(ctx); err != nil {
 		return 0, fmt.Errorf("migrations: %w", err)
@@ -36,7 +43,13 @@ func Apply(ctx context.Context, db *sql.DB) (int64, error) {
 	if err := writeStatistics(ctx, db); err != nil {
 		return 0, err
 	}
-	return newest, checkReferences(ctx, db)
+	if err := checkReferences(ctx, db); err != nil {
+		return 0, err
+	}
+	if _, err := db.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", newest)); err != nil {
+		return 0, fmt.Errorf("migrations: %w", err)
+	}
+	return newest, nil
 }
 
 // NewerSchemaError says that the database was written by a newer Maestro.

@@ -1,9 +1,6 @@
 package migrations
 
 import (
-	"context"
-	"database/sql"
-	"path/filepath"
 	"testing"
 
 	_ "modernc.org/sqlite"
@@ -12,27 +9,13 @@ import (
 // TestEveryIndexHasItsStatistics holds Apply to tell the planner of every index
 // on tenants' rows, and of nothing that it would sample.
 func TestEveryIndexHasItsStatistics(t *testing.T) {
-	db, err := sql.Open("sqlite", filepath.Join(t.TempDir(), "test.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	db.SetMaxOpenConns(1)
-	if _, err := Apply(context.Background(), db); err != nil {
-		t.Fatal(err)
-	}
-	number := func(query string) (n int) {
-		t.Helper()
-		if err := db.QueryRow(query).Scan(&n); err != nil {
-			t.Fatal(err)
-		}
-		return n
-	}
-	indexes := number("SELECT count(*) FROM (" + indexesOfTenants + ")")
-	if told := number("SELECT count(*) FROM sqlite_stat1"); indexes < 20 || told != indexes {
+	db := openDatabase(t)
+	apply(t, db)
+	indexes := number(t, db, "SELECT count(*) FROM ("+indexesOfTenants+")")
+	if told := number(t, db, "SELECT count(*) FROM sqlite_stat1"); indexes < 20 || told != indexes {
 		t.Errorf("%d of %d indexes have statistics", told, indexes)
 	}
-	if n := number("SELECT count(*) FROM sqlite_schema WHERE name = 'sqlite_stat4'"); n != 0 {
+	if n := number(t, db, "SELECT count(*) FROM sqlite_schema WHERE name = 'sqlite_stat4'"); n != 0 {
 		t.Error("there are samples, which make lists be planned at each call")
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"time"
 
+	"maestro/problem"
 	"maestro/tenancy"
 	"maestro/tracking"
 )
@@ -15,7 +16,8 @@ const (
 
 	selectWeights = `SELECT success_weights FROM tenants WHERE id = $1`
 
-	selectStaleTenants = `SELECT tenant_id, outcome_changes FROM tenant_use WHERE scores_stale_since IS NOT NULL ORDER BY scores_stale_since LIMIT 100`
+	selectStaleTenants = `SELECT u.tenant_id, u.outcome_changes FROM tenant_use u JOIN tenants t ON t.id = u.tenant_id
+		WHERE u.scores_stale_since IS NOT NULL AND t.deleted_at IS NULL ORDER BY u.scores_stale_since LIMIT 100`
 
 	selectOutcomes = `SELECT id, version, status, model_performance, business_impact, compute_cost, start_date, completion_date, success_score
 		FROM projects WHERE tenant_id = $1`
@@ -48,11 +50,8 @@ func (t *Tenant) score(tx *Tx, before, after *tracking.Project) error {
 	if !ranked || was != nil && is != nil && sameOutcome(was, is) {
 		return nil
 	}
-	tx.OnCommit(func() {
-		if kept := t.standings[t.scope.Tenant()]; kept != nil {
-			kept.replace(was, is)
-		}
-	})
+	t.standings.replace(t.scope.Tenant(), was, is)
+	tx.OnUndo(func() { t.standings.replace(t.scope.Tenant(), is, was) })
 	_, err := tx.exec(markScoresStale, t.scope.Tenant(), tx.Now)
 	return err
 }
@@ -149,7 +148,9 @@ func (s *Store) Rescore(ctx context.Context) error {
 		}
 		start := s.now()
 		system := s.Tenant(tenancy.Issue(next.tenant, tenancy.Actor{Kind: tenancy.ActorSystem}))
-		if err := system.rescore(ctx, next.changes); err != nil {
+		if err := system.rescore(ctx, next.changes); problem.CodeOf(err) == problem.NotFound {
+			continue // deleted meanwhile
+		} else if err != nil {
 			return err
 		}
 		s.rescoreAfter[next.tenant] = start.Add(time.Second + 10*s.now().Sub(start))

@@ -1,9 +1,11 @@
 package storage
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"maestro/tenancy"
@@ -124,6 +126,136 @@ func TestStandingsFollowEveryAcknowledgedWrite(t *testing.T) {
 	kept := s.standings[id]
 	if len(kept.impacts) != 1 || kept.impacts[0] != 2 || len(kept.costs) != 1 || len(kept.times) != 1 {
 		t.Errorf("standing is %+v, want the one finished project's", kept)
+	}
+}
+
+// wantImpacts holds a tenant's kept standing to the impacts given, in order.
+func wantImpacts(t *testing.T, tenant *Tenant, want ...float64) {
+	t.Helper()
+	err := tenant.writer.do(background, tenant.scope.Tenant(), func(*Tx) error { // after what the writer has run
+		kept := tenant.standings[tenant.scope.Tenant()]
+		if kept == nil || !slices.Equal(kept.impacts, want) {
+			t.Errorf("standing is %+v, want the impacts %v", kept, want)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// queueFinished queues the creation of a finished project, as CreateProject
+// writes it, and says what score it was given.
+func queueFinished(t *testing.T, tenant *Tenant, impact float64, failure error) (score **float64, result <-chan error) {
+	t.Helper()
+	p := tracking.Project{ProjectFields: tracking.ProjectFields{Status: tracking.Completed, BusinessImpact: &impact}}
+	score = new(*float64)
+	return score, queue(t, tenant.Store, tenant.scope.Tenant(), func(tx *Tx) error {
+		p.ID, p.TenantID, p.CreatedAt = tenancy.NewID(), tenant.scope.Tenant(), tx.Now
+		if err := tenant.score(tx, nil, &p); err != nil {
+			return err
+		}
+		*score = p.SuccessScore
+		_, err := tx.exec(insertProject, p.ID, p.TenantID, p.ID.String(), "", nil, string(p.Status), nil, nil, nil, nil, nil, nil,
+			p.BusinessImpact, "{}", "{}", p.SuccessScore, nil, p.CreatedAt)
+		return errors.Join(err, failure)
+	})
+}
+
+func queueDeletion(t *testing.T, tenant *Tenant, p tracking.Project) <-chan error {
+	t.Helper()
+	return queue(t, tenant.Store, tenant.scope.Tenant(), func(tx *Tx) error {
+		if err := tenant.score(tx, &p, nil); err != nil {
+			return err
+		}
+		_, err := tx.exec(deleteProject, tenant.scope.Tenant(), p.ID)
+		return err
+	})
+}
+
+// TestAStandingLoadedInAGroupCountsEachWriteOnce has the standing loaded, or
+// forgotten, between two writes of one transaction.
+func TestAStandingLoadedInAGroupCountsEachWriteOnce(t *testing.T) {
+	group := func(name string, want []float64, between func(*Store), first func(*testing.T, *Tenant, tracking.Project) <-chan error) {
+		t.Run(name, func(t *testing.T) {
+			s := openStore(t)
+			tenant := newTenant(t, s, "acme")
+			doomed := finish(t, tenant, "a", 1, 1, 1)
+			finish(t, tenant, "b", 1, 1, 1)
+			release := hold(t, s)
+			forget := queue(t, s, tenant.scope.Tenant(), func(*Tx) error { clear(s.standings); return nil })
+			earlier := first(t, tenant, doomed)
+			meanwhile := queue(t, s, tenant.scope.Tenant(), func(*Tx) error { between(s); return nil })
+			_, later := queueFinished(t, tenant, 5, nil)
+			if err := errors.Join(release(), <-forget, <-earlier, <-meanwhile, <-later); err != nil {
+				t.Fatal(err)
+			}
+			wantImpacts(t, tenant, want...)
+		})
+	}
+	creation := func(t *testing.T, tenant *Tenant, _ tracking.Project) <-chan error {
+		_, result := queueFinished(t, tenant, 3, nil)
+		return result
+	}
+	group("a deletion, then a creation", []float64{1, 5}, func(*Store) {}, queueDeletion)
+	group("two creations", []float64{1, 1, 3, 5}, func(*Store) {}, creation)
+	group("two creations, forgotten between them", []float64{1, 1, 3, 5}, func(s *Store) { clear(s.standings) }, creation)
+}
+
+func TestAStandingForgetsWhatIsUndone(t *testing.T) {
+	s := openStore(t)
+	tenant := newTenant(t, s, "acme")
+	a := finish(t, tenant, "a", 1, 1, 1)
+	finish(t, tenant, "b", 2, 2, 2)
+	refusal := errors.New("no")
+
+	release := hold(t, s)
+	_, refused := queueFinished(t, tenant, 9, refusal)
+	if err := release(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-refused; !errors.Is(err, refusal) {
+		t.Fatal(err)
+	}
+	wantImpacts(t, tenant, 1, 2)
+
+	release = hold(t, s)
+	clears := queue(t, s, tenant.scope.Tenant(), func(*Tx) error { clear(s.standings); return nil })
+	deletion := queueDeletion(t, tenant, a)
+	_, creation := queueFinished(t, tenant, 9, nil)
+	breaks := queue(t, s, tenant.scope.Tenant(), func(tx *Tx) error {
+		_, err := tx.exec("ROLLBACK")
+		return err
+	})
+	if release() == nil || <-clears == nil || <-deletion == nil || <-creation == nil || <-breaks == nil {
+		t.Fatal("acknowledged though the transaction was rolled back")
+	}
+	wantImpacts(t, tenant, 1, 2)
+}
+
+// TestScoresInOneGroupSeeEachOther holds each of the projects that complete in
+// one transaction to the rank it has behind those before it.
+func TestScoresInOneGroupSeeEachOther(t *testing.T) {
+	s := openStore(t)
+	tenant := newTenant(t, s, "acme")
+	for i := range 4 {
+		finish(t, tenant, fmt.Sprint("p", i), float64(i), 1, 1)
+	}
+	release := hold(t, s)
+	fifth, first := queueFinished(t, tenant, 10, nil)
+	sixth, second := queueFinished(t, tenant, 20, nil)
+	if err := errors.Join(release(), <-first, <-second); err != nil {
+		t.Fatal(err)
+	}
+	outcome := func(impact float64) tracking.Outcome {
+		return tracking.Outcome{Finished: true, BusinessImpact: &impact}
+	}
+	all := []tracking.Outcome{outcome(0), outcome(1), outcome(2), outcome(3), outcome(10), outcome(20)}
+	for n, got := range map[int]*float64{5: *fifth, 6: *sixth} {
+		want := tracking.SuccessScores(all[:n], tenancy.DefaultSuccessWeights())[n-1]
+		if got == nil || math.Abs(*got-*want) > 1e-9 {
+			t.Errorf("project %d has score %v, want %v", n, deref(got), deref(want))
+		}
 	}
 }
 

@@ -354,6 +354,9 @@ func (s *Store) indexUnindexed(ctx context.Context) error {
 				}
 				return nil
 			})
+			if problem.CodeOf(err) == problem.NotFound {
+				return nil // the tenant was deleted: nobody searches it
+			}
 			if err != nil {
 				return err
 			}

@@ -23,7 +23,10 @@ type standing struct {
 	impacts, costs, times []float64
 }
 
-// standings are the tenants' standings. Only the writer's goroutine uses them.
+// standings are the tenants' standings. Each is that of the transaction under way:
+// one that is loaded in the middle of a group has what the group wrote before it,
+// so a change goes in when it is written, and out again when it is undone. Only
+// the writer's goroutine uses them.
 type standings map[tenancy.ID]*standing
 
 const (
@@ -100,6 +103,13 @@ func rankAmong(sorted []float64, own *float64, value float64) tracking.Rank {
 		}
 	}
 	return rank
+}
+
+// replace brings the tenant's standing, if it is kept, up to a project's change.
+func (all standings) replace(tenant tenancy.ID, before, after *tracking.Outcome) {
+	if kept := all[tenant]; kept != nil {
+		kept.replace(before, after)
+	}
 }
 
 // replace takes a project's earlier outcome out and puts its new one in. Either

@@ -18,10 +18,21 @@ type Tenant struct {
 // Tenant returns the handle to the data that scope reaches.
 func (s *Store) Tenant(scope tenancy.Scope) *Tenant { return &Tenant{Store: s, scope: scope} }
 
+const selectTenantThere = `SELECT 1 FROM tenants WHERE id = $1 AND deleted_at IS NULL`
+
 // write runs f in the tenant's turn of the writer. A tenant that was deleted
 // since the caller was authenticated gets not-found.
 func (t *Tenant) write(ctx context.Context, f func(*Tx) error) error {
-	return t.writer.do(ctx, t.scope.Tenant(), f)
+	return t.writer.do(ctx, t.scope.Tenant(), func(tx *Tx) error {
+		there, err := tx.exists(selectTenantThere, t.scope.Tenant())
+		if err != nil {
+			return err
+		}
+		if !there {
+			return notFound(errNoRow, "tenant")
+		}
+		return f(tx)
+	})
 }
 
 // Match is a precondition on the object's change counter, from If-Match. Nil

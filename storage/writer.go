@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,12 +35,23 @@ type Tx struct {
 	*conn
 	Now tenancy.Time
 
-	committed []func()
+	committed, undone []func()
 }
 
 // OnCommit has f called after the transaction is on disk and before the request
 // is acknowledged. f must be quick and must not write.
 func (tx *Tx) OnCommit(f func()) { tx.committed = append(tx.committed, f) }
+
+// OnUndo has f called when what the request wrote is undone, because it failed or
+// its transaction could not be committed: the latest change first, before any
+// other request runs. f must be quick and must not write.
+func (tx *Tx) OnUndo(f func()) { tx.undone = append(tx.undone, f) }
+
+func (tx *Tx) undo() {
+	for _, f := range slices.Backward(tx.undone) {
+		f()
+	}
+}
 
 // write is one request waiting for, or in, a transaction.
 type write struct {
@@ -212,6 +224,7 @@ func (w *writer) attempt(r *write) (err, broken error) {
 		return nil, err
 	}
 	if err = guard(r); err != nil {
+		r.tx.undo()
 		if _, undo := w.conn.exec("ROLLBACK TO request"); undo != nil {
 			// SQLite has rolled the whole transaction back: the disk failed.
 			return err, errors.Join(err, undo)
@@ -238,8 +251,9 @@ func guard(r *write) (err error) {
 // write that had already failed keeps its own error.
 func (w *writer) abandon(group []*write, cause error) []*write {
 	_, _ = w.conn.exec("ROLLBACK") // fails when SQLite has rolled back by itself
-	for _, r := range group {
+	for _, r := range slices.Backward(group) {
 		if r.err == nil {
+			r.tx.undo()
 			r.err = cause
 		}
 	}
