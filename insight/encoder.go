@@ -102,16 +102,19 @@ func (e *encoder) addNumber(at int, c column, z []float64) {
 		share := float64(missing) / float64(len(c.numbers))
 		e.features = append(e.features, feature{column: at, kind: missingFeature, centre: share, spread: 1})
 	}
-	if len(present) < 2 || isEnumeration(c.numbers, present, z) {
+	if len(present) < 2 {
 		return
 	}
-	low, high := slices.Min(present), slices.Max(present)
-	sample := make([]float64, 0, sampleRows)
+	sample := make([]float64, 0, min(len(present), sampleRows))
 	for _, r := range thinRows(len(present), sampleRows) {
 		sample = append(sample, present[r])
 	}
 	slices.Sort(sample)
+	if len(sample) == len(c.numbers) && isEnumeration(sample) && math.Abs(stat.Correlation(c.numbers, z, nil)) < 0.5 {
+		return
+	}
 	f := feature{column: at, kind: numberFeature, fill: stat.Quantile(0.5, stat.LinInterp, sample, nil)}
+	low, high := slices.Min(present), slices.Max(present)
 	if low >= 0 && stat.Skew(sample, nil) > skewed {
 		f.log = true
 		if low == 0 {
@@ -119,24 +122,18 @@ func (e *encoder) addNumber(at int, c column, z []float64) {
 		}
 	}
 	f.low, f.high = f.transform(low), f.transform(high)
-	if width := f.high - f.low; width <= 1e-9*max(math.Abs(f.low), math.Abs(f.high)) {
+	width := f.high - f.low
+	if width <= 1e-9*max(math.Abs(f.low), math.Abs(f.high)) {
 		return // constant, as far as its digits can tell
 	}
-	var sum, squares float64
-	for _, v := range c.numbers {
-		sum += f.transform(v)
+	transformed := make([]float64, len(c.numbers))
+	for i, v := range c.numbers {
+		transformed[i] = f.transform(v)
 	}
-	f.centre = sum / float64(len(c.numbers))
-	for _, v := range c.numbers {
-		t := f.transform(v) - f.centre
-		squares += t * t
-	}
-	f.spread = math.Sqrt(squares / float64(len(c.numbers)))
-	if f.spread == 0 {
+	if f.centre, f.spread = stat.PopMeanStdDev(transformed, nil); f.spread == 0 {
 		return
 	}
-	width := (f.high - f.low) / 2
-	f.low, f.high = f.low-width, f.high+width
+	f.low, f.high = f.low-width/2, f.high+width/2
 	e.features = append(e.features, f)
 }
 
@@ -157,20 +154,21 @@ func (f *feature) transform(v float64) float64 {
 	return v
 }
 
-// isEnumeration tells a running number of the projects (1, 2, 3, …: all different,
-// evenly spaced, almost without gaps) from a measurement. It says how the list was
-// written, and the next project's lies outside of it. One that goes with the
-// outcome closely is a measurement after all.
-func isEnumeration(values, present, z []float64) bool {
-	if len(present) != len(values) || len(values) < leastHistory {
+// isEnumeration tells whether sorted numbers could be a running number of the
+// projects (1, 2, 3, …: all different, evenly spaced, almost without gaps). Such a
+// column says how the list was written, and the next project's number lies
+// outside of it; only one that goes with the outcome closely is a measurement.
+func isEnumeration(sorted []float64) bool {
+	if len(sorted) < leastHistory {
 		return false
 	}
-	sorted := slices.Sorted(slices.Values(values))
 	step := math.Inf(1)
 	for i := range sorted[1:] {
-		step = min(step, sorted[i+1]-sorted[i])
+		if step = min(step, sorted[i+1]-sorted[i]); step <= 0 {
+			return false
+		}
 	}
-	if step <= 0 || sorted[len(sorted)-1]-sorted[0] >= 1.1*step*float64(len(values)) {
+	if sorted[len(sorted)-1]-sorted[0] >= 1.1*step*float64(len(sorted)) {
 		return false
 	}
 	for _, v := range sorted {
@@ -178,7 +176,7 @@ func isEnumeration(values, present, z []float64) bool {
 			return false
 		}
 	}
-	return math.Abs(stat.Correlation(values, z, nil)) < 0.5
+	return true
 }
 
 func (e *encoder) addCategory(at int, c column) {

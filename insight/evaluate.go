@@ -99,13 +99,13 @@ func judge(ctx context.Context, d *Dataset, target Target, rows []int, options E
 	byRow := make([]Judged, d.rows)
 	errs := make([]error, folds)
 	var done atomic.Int64
-	inParallel(folds, func(k int) {
+	inParallel(allProcessors(), folds, func(k int) {
 		if errs[k] = ctx.Err(); errs[k] != nil {
 			return
 		}
 		out := order[bounds[k]:bounds[k+1]]
 		rest := target.without(out)
-		p, err := Train(d, rest)
+		p, err := train(d, rest, 1)
 		if err != nil {
 			errs[k] = err
 			return

@@ -6,7 +6,7 @@ const blockRows = 4096
 // fitLong fits a history of more than manyRows projects. The columns are prepared
 // once for all folds; each fold is then a sum of moments, taken away from those
 // of the whole.
-func (p *Predictor) fitLong(z []float64, count int) (pair, []held, error) {
+func (p *Predictor) fitLong(z []float64, count, workers int) (pair, []held, error) {
 	sample, target := p.sample()
 	draft, err := fitRidge(sample, p.measure.all(target.Values), nil)
 	if err != nil {
@@ -16,7 +16,7 @@ func (p *Predictor) fitLong(z []float64, count int) (pair, []held, error) {
 
 	bounds := foldBounds(len(z), count)
 	sums := make([]*moments, count)
-	inParallel(count, func(k int) {
+	inParallel(workers, count, func(k int) {
 		sums[k] = newMoments(len(e.features))
 		for from := bounds[k]; from < bounds[k+1]; from += blockRows {
 			to := min(from+blockRows, bounds[k+1])
@@ -31,7 +31,7 @@ func (p *Predictor) fitLong(z []float64, count int) (pair, []held, error) {
 	parts := make([]held, count)
 	var whole pair
 	var wholeErr error
-	inParallel(count+1, func(k int) {
+	inParallel(workers, count+1, func(k int) {
 		if k == count {
 			whole, wholeErr = fitMoments(e, all)
 			return

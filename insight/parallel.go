@@ -6,10 +6,13 @@ import (
 	"sync/atomic"
 )
 
-// inParallel calls work for 0 … n−1 on all processors. What the calls write must
+// allProcessors is the number of workers where nothing else runs beside.
+func allProcessors() int { return runtime.GOMAXPROCS(0) }
+
+// inParallel calls work for 0 … n−1 by so many workers. What the calls write must
 // not depend on their order.
-func inParallel(n int, work func(i int)) {
-	workers := min(n, runtime.GOMAXPROCS(0))
+func inParallel(workers, n int, work func(i int)) {
+	workers = min(n, workers)
 	if workers <= 1 {
 		for i := range n {
 			work(i)

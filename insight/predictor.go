@@ -54,6 +54,10 @@ type Predictor struct {
 // out; it is ErrNoHistory when none has it, and an *InputError when the target
 // cannot be learned from.
 func Train(d *Dataset, target Target) (*Predictor, error) {
+	return train(d, target, allProcessors())
+}
+
+func train(d *Dataset, target Target, workers int) (*Predictor, error) {
 	if err := target.validate(d.rows); err != nil {
 		return nil, err
 	}
@@ -83,7 +87,7 @@ func Train(d *Dataset, target Target) (*Predictor, error) {
 		p.learnBase()
 		return p, nil
 	}
-	if err := p.learn(count); err != nil {
+	if err := p.learn(count, workers); err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -141,7 +145,7 @@ type held struct {
 	err    error
 }
 
-func (p *Predictor) learn(count int) error {
+func (p *Predictor) learn(count, workers int) error {
 	sample, target := p.sample()
 	log, err := chooseLog(sample, target)
 	if err != nil {
@@ -152,9 +156,9 @@ func (p *Predictor) learn(count int) error {
 	var whole pair
 	var parts []held
 	if p.history.rows <= manyRows {
-		whole, parts, err = p.fitFolds(z, count)
+		whole, parts, err = p.fitFolds(z, count, workers)
 	} else {
-		whole, parts, err = p.fitLong(z, count)
+		whole, parts, err = p.fitLong(z, count, workers)
 	}
 	if err != nil {
 		return err
@@ -184,12 +188,12 @@ func (p *Predictor) sample() (*Dataset, Target) {
 
 // fitFolds fits the whole history and all of it but each fold, every time from
 // the raw inputs.
-func (p *Predictor) fitFolds(z []float64, count int) (pair, []held, error) {
+func (p *Predictor) fitFolds(z []float64, count, workers int) (pair, []held, error) {
 	bounds := foldBounds(len(z), count)
 	parts := make([]held, count)
 	var whole pair
 	var wholeErr error
-	inParallel(count+1, func(k int) {
+	inParallel(workers, count+1, func(k int) {
 		if k == count {
 			whole, wholeErr = fitPair(p.history, z)
 			return

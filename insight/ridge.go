@@ -6,13 +6,13 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// penalties are the ridge penalties tried: 10⁻³ to 10⁵ in quarter decades. The
+// penalties are the ridge penalties tried: 10⁻³ to 10⁵ in half decades. The
 // features are standardised, so a penalty is a number of projects: as many as it
 // would take to believe an effect half.
 var penalties = func() []float64 {
-	grid := make([]float64, 33)
+	grid := make([]float64, 17)
 	for i := range grid {
-		grid[i] = math.Pow(10, -3+float64(i)/4)
+		grid[i] = math.Pow(10, -3+float64(i)/2)
 	}
 	return grid
 }()
