@@ -117,25 +117,37 @@ func (c *column) text(r record, at int) string {
 	return c.levels[r.codes[at]]
 }
 
-// familiarity is the share of the model's weight that stands on inputs which the
-// project has and the history has seen: a missing or new one, or a number beyond
-// the range, does not count.
+// familiarity is the share of the model's influence that stands on inputs which
+// the project has and the history has seen: a missing or new one, or a number
+// beyond the range, does not count.
 func (p *Predictor) familiarity(r record) float64 {
-	var known, all float64
-	influence := make([]float64, len(p.history.columns))
-	for i, f := range p.encoder.features {
-		influence[f.column] += math.Abs(p.model.weights[i]) * f.weight()
+	influence, all := p.influence()
+	if all == 0 {
+		return 1
 	}
+	var known float64
 	for i := range influence {
-		all += influence[i]
 		if p.seen(r, i) {
 			known += influence[i]
 		}
 	}
-	if all == 0 {
-		return 1
-	}
 	return known / all
+}
+
+// influence is how much each column moves the prediction when it changes by what
+// is usual in the history, and the sum over all columns.
+func (p *Predictor) influence() ([]float64, float64) {
+	influence := make([]float64, len(p.history.columns))
+	if p.encoder == nil {
+		return influence, 0
+	}
+	var all float64
+	for i, f := range p.encoder.features {
+		part := math.Abs(p.model.weights[i]) * f.weight()
+		influence[f.column] += part
+		all += part
+	}
+	return influence, all
 }
 
 // weight is the feature's standard deviation over the history.

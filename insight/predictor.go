@@ -36,6 +36,8 @@ type Predictor struct {
 	measure measure
 	version string
 
+	resemblance *Resemblance
+
 	// Of a history that is long enough:
 	encoder *encoder
 	model   linear
@@ -54,7 +56,12 @@ type Predictor struct {
 // out; it is ErrNoHistory when none has it, and an *InputError when the target
 // cannot be learned from.
 func Train(d *Dataset, target Target) (*Predictor, error) {
-	return train(d, target, allProcessors())
+	p, err := train(d, target, allProcessors())
+	if err != nil {
+		return nil, err
+	}
+	p.learnResemblance()
+	return p, nil
 }
 
 func train(d *Dataset, target Target, workers int) (*Predictor, error) {
@@ -85,9 +92,7 @@ func train(d *Dataset, target Target, workers int) (*Predictor, error) {
 	p.version = versionOf(p.history, p.target)
 	if len(rows) < leastHistory {
 		p.learnBase()
-		return p, nil
-	}
-	if err := p.learn(count, workers); err != nil {
+	} else if err := p.learn(count, workers); err != nil {
 		return nil, err
 	}
 	return p, nil
