@@ -140,7 +140,7 @@ func (a *app) tenantUpdate() *cobra.Command {
 func (a *app) tenantActivity(name, short string, active bool) *cobra.Command {
 	return &cobra.Command{Use: name + " TENANT", Short: short, Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeTenants(),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.changeTenant(cmd, args[0], client.TenantFieldsPatch{IsActive: client.Set(active)})
+			return a.changeTenant(cmd, args[0], client.TenantFieldsPatch{IsActive: &active})
 		}}
 }
 

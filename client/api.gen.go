@@ -128,7 +128,7 @@ type ArtifactFieldsPatch struct {
 	ContentHash Change[string] `json:"content_hash,omitzero"`
 	Description Change[string] `json:"description,omitzero"`
 	// An inactive artifact stays on record and out of search and ranking
-	IsActive Change[bool] `json:"is_active,omitzero"`
+	IsActive *bool `json:"is_active,omitempty"`
 	// Media type of the content
 	MediaType Change[string] `json:"media_type,omitzero"`
 	// Free JSON object of at most 16 KiB
@@ -276,7 +276,7 @@ type MemberFields struct {
 
 type MemberFieldsPatch struct {
 	// Hours given to the project so far
-	ContributionHours Change[float64] `json:"contribution_hours,omitzero"`
+	ContributionHours *float64        `json:"contribution_hours,omitempty"`
 	ExperienceLevel   *string         `json:"experience_level,omitempty"`
 	Name              *string         `json:"name,omitempty"`
 	PerformanceScore  Change[float64] `json:"performance_score,omitzero"`
@@ -538,7 +538,7 @@ type ProjectFieldsPatch struct {
 	ProblemClass Change[string] `json:"problem_class,omitzero"`
 	// RFC 3339, or a date, which means midnight UTC
 	StartDate Change[string] `json:"start_date,omitzero"`
-	Status    Change[string] `json:"status,omitzero"`
+	Status    *string        `json:"status,omitempty"`
 	TeamSize  Change[int64]  `json:"team_size,omitzero"`
 }
 
@@ -742,15 +742,15 @@ func (v *Tenant) setETag(tag string) { v.ETag = tag }
 
 type TenantFieldsPatch struct {
 	// An inactive tenant's tokens stop at once and nobody can log in to it
-	IsActive Change[bool] `json:"is_active,omitzero"`
+	IsActive *bool `json:"is_active,omitempty"`
 	// How many artifacts the tenant may hold
-	MaxArtifacts Change[int64] `json:"max_artifacts,omitzero"`
+	MaxArtifacts *int64 `json:"max_artifacts,omitempty"`
 	// How many projects the tenant may hold
-	MaxProjects Change[int64] `json:"max_projects,omitzero"`
+	MaxProjects *int64 `json:"max_projects,omitempty"`
 	// How many bytes of content the tenant may hold, the same content counted once
-	MaxStorageBytes Change[int64] `json:"max_storage_bytes,omitzero"`
+	MaxStorageBytes *int64 `json:"max_storage_bytes,omitempty"`
 	// How many users the tenant may hold
-	MaxUsers Change[int64] `json:"max_users,omitzero"`
+	MaxUsers *int64 `json:"max_users,omitempty"`
 	// Free JSON object of at most 16 KiB
 	Metadata Change[map[string]any] `json:"metadata,omitzero"`
 	// Unique in the installation
@@ -859,11 +859,11 @@ type UserFieldsPatch struct {
 	// Unique in the tenant; upper and lower case are the same
 	Email *string `json:"email,omitempty"`
 	// An inactive user's tokens stop at once
-	IsActive Change[bool] `json:"is_active,omitzero"`
+	IsActive *bool `json:"is_active,omitempty"`
 	// Runs the installation; only an operator may grant it
-	IsOperator Change[bool] `json:"is_operator,omitzero"`
+	IsOperator *bool `json:"is_operator,omitempty"`
 	// A service account has no password and acts through API tokens only
-	IsService Change[bool] `json:"is_service,omitzero"`
+	IsService *bool `json:"is_service,omitempty"`
 	// Free JSON object of at most 16 KiB
 	Metadata Change[map[string]any] `json:"metadata,omitzero"`
 	Name     *string                `json:"name,omitempty"`
