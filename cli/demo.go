@@ -107,7 +107,7 @@ func (d *demo) save() error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(d.path, append(text, '\n'), 0o600)
+	return replaceFile(d.path, append(text, '\n'))
 }
 
 func (a *app) printDemo(url string, logins []demoLogin) error {

@@ -22,7 +22,7 @@ func (a *app) healthCommand() *cobra.Command {
 		Use: "healthcheck", Short: "Say whether a server is ready, by the exit code", Args: cobra.NoArgs,
 		Long: "Ends with 0 when the server is ready and with 7 when it is not, or cannot be reached: for containers and scripts.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			settings, err := load(clientOptions, cmd.Flags(), a.lookup, layer{})
+			settings, err := a.clientSettings(cmd)
 			if err != nil {
 				return err
 			}
@@ -49,7 +49,7 @@ func (a *app) healthCommand() *cobra.Command {
 func ready(ctx context.Context, url string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/readyz", nil)
 	if err != nil {
-		return &ConfigError{Problems: []string{"url: " + err.Error()}}
+		return &usageError{err}
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {

@@ -94,7 +94,7 @@ func (a *app) root() *cobra.Command {
 			"serve: 75 data directory in use, 76 database of a newer version, 78 bad configuration.",
 		SilenceErrors:     true,
 		SilenceUsage:      true,
-		PersistentPreRunE: func(*cobra.Command, []string) error { return a.begin() },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.begin(cmd) },
 		Args:              cobra.ArbitraryArgs,
 		RunE:              a.help,
 	}
@@ -120,7 +120,10 @@ func (a *app) root() *cobra.Command {
 }
 
 // begin runs once the command and its arguments are known to fit.
-func (a *app) begin() error {
+func (a *app) begin(cmd *cobra.Command) error {
+	if err := cmd.ValidateRequiredFlags(); err != nil {
+		return err
+	}
 	if !slices.Contains(forms, a.form) {
 		return fmt.Errorf("--output must be one of %s", strings.Join(forms, ", "))
 	}
@@ -154,10 +157,20 @@ func remote(c *cobra.Command) *cobra.Command {
 	return c
 }
 
+// clientSettings reads what flags and environment say of the server. What is
+// wrong there is wrong use of the command.
+func (a *app) clientSettings(cmd *cobra.Command) (clientSettings, error) {
+	settings, err := load(clientOptions, cmd.Flags(), a.lookup, layer{})
+	if err != nil {
+		err = &usageError{err}
+	}
+	return settings, err
+}
+
 // connect returns a client of the server that the flags, the environment or the
 // last login name.
 func (a *app) connect(cmd *cobra.Command) (*client.Client, error) {
-	settings, err := load(clientOptions, cmd.Flags(), a.lookup, layer{})
+	settings, err := a.clientSettings(cmd)
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +200,7 @@ func (a *app) connect(cmd *cobra.Command) (*client.Client, error) {
 	}
 	c, err := client.New(options)
 	if err != nil {
-		return nil, &ConfigError{Problems: []string{"url: " + err.Error()}}
+		return nil, &usageError{err}
 	}
 	return c, nil
 }

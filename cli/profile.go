@@ -69,19 +69,7 @@ func (d profileDir) write(p *profile) error {
 	if err != nil {
 		return err
 	}
-	file, err := os.CreateTemp(string(d), ".profile-*") // with mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(file.Name()) // fails once it has the profile's name
-	_, err = file.Write(append(text, '\n'))
-	if err == nil {
-		err = file.Sync()
-	}
-	if err := errors.Join(err, file.Close()); err != nil {
-		return err
-	}
-	return os.Rename(file.Name(), filepath.Join(string(d), profileName))
+	return replaceFile(filepath.Join(string(d), profileName), append(text, '\n'))
 }
 
 func (d profileDir) remove() error {

@@ -105,7 +105,7 @@ func (a *app) loginCommand() *cobra.Command {
 
 // login opens a session and keeps it in place of the last one.
 func (a *app) login(cmd *cobra.Command, credentials client.LoginRequest) error {
-	settings, err := load(clientOptions, cmd.Flags(), a.lookup, layer{})
+	settings, err := a.clientSettings(cmd)
 	if err != nil {
 		return err
 	}
@@ -113,15 +113,22 @@ func (a *app) login(cmd *cobra.Command, credentials client.LoginRequest) error {
 	if err != nil {
 		return err
 	}
+	last, err := dir.read()
+	if err != nil {
+		last = nil // whatever it is, this login replaces it
+	}
 	if settings.url == "" {
 		settings.url = defaultURL
-		if last, err := dir.read(); err == nil && last != nil {
+		if last != nil {
 			settings.url = last.URL
 		}
 	}
+	if last != nil && last.URL == settings.url && strings.EqualFold(last.Email, credentials.Email) {
+		credentials.KnownClient = last.RefreshToken
+	}
 	c, err := client.New(client.Options{URL: settings.url, UserAgent: "maestro/" + Version()})
 	if err != nil {
-		return &ConfigError{Problems: []string{"url: " + err.Error()}}
+		return &usageError{err}
 	}
 	grant, err := c.LogIn(cmd.Context(), credentials)
 	if err != nil {
@@ -131,6 +138,9 @@ func (a *app) login(cmd *cobra.Command, credentials client.LoginRequest) error {
 	p.take(&grant, time.Now())
 	if err := dir.locked(func() error { return dir.write(p) }); err != nil {
 		return err
+	}
+	if last != nil {
+		_ = endSession(cmd.Context(), last) // it may have ended, or its server be gone
 	}
 	a.note("Logged in to %s as %s.", p.URL, p.Email)
 	return nil
@@ -198,7 +208,7 @@ func (a *app) logoutCommand() *cobra.Command {
 
 // endSession ends a session on its server. One that has ended is no error.
 func endSession(ctx context.Context, p *profile) error {
-	c, err := client.New(client.Options{URL: p.URL, Credential: client.Token(p.AccessToken), UserAgent: "maestro/" + Version()})
+	c, err := client.New(client.Options{URL: p.URL, UserAgent: "maestro/" + Version()})
 	if err != nil {
 		return err
 	}
