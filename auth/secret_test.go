@@ -79,7 +79,8 @@ func TestRefreshTokensHaveOneSpelling(t *testing.T) {
 	if _, ok := testRefreshMint(t).parse(text); ok {
 		t.Error("another installation accepts the token")
 	}
-	if mint.successor(token) != mint.successor(token) || mint.successor(token).secret == token.secret {
+	first, again := mint.successor(token), mint.successor(token)
+	if first != again || first.secret == token.secret {
 		t.Error("the successor is not one and another")
 	}
 }

@@ -29,7 +29,7 @@ func readSecret(dir, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // it was only read
 	return io.ReadAll(io.LimitReader(file, 64<<10))
 }
 
@@ -39,7 +39,7 @@ func writeSecret(dir, name string, content []byte) error {
 	if err != nil {
 		return fmt.Errorf("write secret: %w", err)
 	}
-	defer os.Remove(file.Name()) // fails after the rename, as it should
+	defer func() { _ = os.Remove(file.Name()) }() // fails after the rename, as it should
 	_, err = file.Write(content)
 	if err == nil {
 		err = file.Sync()
@@ -65,6 +65,6 @@ func syncDir(dir string) error {
 	if err != nil {
 		return err
 	}
-	defer d.Close()
+	defer func() { _ = d.Close() }() // nothing was written through it
 	return d.Sync()
 }

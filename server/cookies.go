@@ -32,6 +32,7 @@ func (s *Server) secure(r *http.Request) bool { return r.TLS != nil || s.behindT
 
 // setCookie returns a Set-Cookie header; an empty value deletes the cookie.
 func (s *Server) setCookie(r *http.Request, name, value string, expires time.Time) string {
+	// #nosec G124 -- Secure wherever the connection is: a laptop's is plain
 	cookie := http.Cookie{
 		Name: s.cookieName(r, name), Value: value, Path: cookiePath, Expires: expires.UTC(),
 		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: s.secure(r),
