@@ -144,7 +144,7 @@ func (c *conn) query(ctx context.Context, text string, args []any, each func(row
 			return nil
 		}
 		if err := each(row{s: s}); err != nil {
-			return err
+			return interrupted(ctx, err) // it may be a query within this one that was
 		}
 	}
 }

@@ -88,3 +88,19 @@ func TestFailuresOfTheDiskHaveTheirCodes(t *testing.T) {
 		}
 	}
 }
+
+func TestAQueryWithinAnInterruptedOneFailsWithTheContext(t *testing.T) {
+	s := openStore(t)
+	ctx, cancel := context.WithCancel(background)
+	defer cancel()
+	err := s.read(background, func(c *conn) error {
+		return c.query(ctx, "SELECT 1", nil, func(row) error {
+			cancel()
+			// Endless, so that the interruption finds it at work.
+			return c.query(background, "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n WHERE i < 0", nil, func(row) error { return nil })
+		})
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("failed with %v, want the context's error", err)
+	}
+}
