@@ -13,13 +13,17 @@ import (
 	"strings"
 	"testing"
 
+	gocmp "github.com/google/go-cmp/cmp"
+
 	"maestro/tenancy"
 )
 
-// TestEveryStatementBindsItsTenant reads every SQL text of this package, and
-// every text that a list can build, and asks SQLite how it would run it: each
-// table of tenants' rows must be searched by tenant_id, never scanned, and
-// nothing may be sorted in a temporary tree that an index could order.
+// TestEveryStatementBindsItsTenant reads every constant SQL text of this package,
+// and what the lists build: every order of each, both ways, the first page and a
+// later one, without a filter, with each of its filters and with all of them. It
+// asks SQLite how it would run them: each table of tenants' rows must be searched
+// by tenant_id, and never scanned. What else is put together while the program
+// runs (the inserts of many points) is of points alone, which have no tenant.
 func TestEveryStatementBindsItsTenant(t *testing.T) {
 	s := openStore(t)
 	tables := tenantTables(t, s)
@@ -30,8 +34,8 @@ func TestEveryStatementBindsItsTenant(t *testing.T) {
 	if len(statements) < 20 {
 		t.Fatalf("found only %d statements in the source", len(statements))
 	}
-	for _, l := range listings() {
-		statements = append(statements, listStatements(l)...)
+	for name, l := range listings {
+		statements = append(statements, listStatements(l, filters[name])...)
 	}
 	for _, statement := range statements {
 		for _, fault := range lintStatement(t, s, tables, statement) {
@@ -156,9 +160,9 @@ func tenantTables(t *testing.T, s *Store) map[string]bool {
 	return tables
 }
 
-// sourceStatements returns every constant text of the package's source that is
-// an SQL statement on tables, however it is put together.
-func sourceStatements(t *testing.T) (statements []string) {
+// sourcePackage reads the package's source. Without its imports, the package's own
+// constants and types are known all the same.
+func sourcePackage(t *testing.T) (*types.Package, []*ast.File, *types.Info) {
 	t.Helper()
 	files := token.NewFileSet()
 	var parsed []*ast.File
@@ -177,7 +181,15 @@ func sourceStatements(t *testing.T) (statements []string) {
 	}
 	info := &types.Info{Types: map[ast.Expr]types.TypeAndValue{}}
 	config := types.Config{Importer: noImports{}, Error: func(error) {}}
-	_, _ = config.Check("maestro/storage", files, parsed, info) // without imports the package's own constants are known all the same
+	checked, _ := config.Check("maestro/storage", files, parsed, info)
+	return checked, parsed, info
+}
+
+// sourceStatements returns every constant text of the package's source that is
+// an SQL statement on tables, however it is put together.
+func sourceStatements(t *testing.T) (statements []string) {
+	t.Helper()
+	_, parsed, info := sourcePackage(t)
 	verb := regexp.MustCompile(`(?s)^\s*(SELECT\s.+\sFROM|INSERT INTO|UPDATE|DELETE FROM|WITH)\s+\w`)
 	seen := map[string]bool{}
 	for _, file := range parsed {
@@ -215,14 +227,66 @@ func (noImports) Import(path string) (*types.Package, error) {
 	return nil, fmt.Errorf("%s is not needed", path)
 }
 
+// listings are all lists of the package, by the names of their variables.
+var listings = map[string]*listing{
+	"apiTokenList": &apiTokenList, "artifactList": &artifactList, "artifactUsageList": &artifactUsageList, "memberList": &memberList,
+	"projectList": &projectList, "projectUsageList": &projectUsageList, "sessionList": &sessionList, "tenantList": &tenantList, "userList": &userList,
+}
+
+// filters are what the lists may be narrowed by.
+var filters = map[string][]filter{
+	"apiTokenList": {{"user_id = %s", tenancy.ID{}}},
+	"artifactList": (&ArtifactFilter{Type: "t", Tag: "t", Name: "n", IsActive: ptr(true), MinImpact: ptr(0.5)}).conditions(),
+	"projectList":  (&ProjectFilter{Status: "s", ProblemClass: "c", MinSuccess: ptr(0.5), CreatedFrom: ptr(tenancy.Time(0)), CreatedUntil: ptr(tenancy.Time(1))}).conditions(),
+	"sessionList":  {{"ends_at > %s", 1}, {"user_epoch = %s", 1}, {"tenant_epoch = %s", 1}, {"global_epoch = %s", 1}},
+	"userList":     (&UserFilter{Role: "r", IsActive: ptr(true)}).conditions(),
+}
+
+// TestTheLintKnowsEveryList compares the lists and filters above with the source.
+func TestTheLintKnowsEveryList(t *testing.T) {
+	source, _, _ := sourcePackage(t)
+	fields := map[string]int{} // of each type that narrows a list
+	for _, name := range source.Scope().Names() {
+		object := source.Scope().Lookup(name)
+		switch object := object.(type) {
+		case *types.Var:
+			if object.Type().String() == "maestro/storage.listing" && listings[name] == nil {
+				t.Errorf("%s is not among the lists that are read", name)
+			}
+		case *types.TypeName:
+			if method, _, _ := types.LookupFieldOrMethod(types.NewPointer(object.Type()), false, source, "conditions"); method != nil {
+				fields[name] = object.Type().Underlying().(*types.Struct).NumFields()
+			}
+		}
+	}
+	want := map[string]int{"ArtifactFilter": len(filters["artifactList"]), "ProjectFilter": len(filters["projectList"]), "UserFilter": len(filters["userList"])}
+	if diff := gocmp.Diff(want, fields); diff != "" {
+		t.Errorf("the conditions that are read, and the fields there are, differ (-read +are):\n%s", diff)
+	}
+}
+
+// fixed are the filters that every page of the list has.
+func fixed(l *listing) []filter {
+	if l.within == "" {
+		return nil
+	}
+	return []filter{l.of(tenancy.ID{})}
+}
+
 // listStatements returns every shape of a list's SQL: each sort and direction,
-// first and later pages, without a filter.
-func listStatements(l *listing) (statements []string) {
+// first and later pages, without a filter, with each and with all.
+func listStatements(l *listing, narrowed []filter) (statements []string) {
+	choices := [][]filter{fixed(l), append(fixed(l), narrowed...)}
+	for _, f := range narrowed {
+		choices = append(choices, append(fixed(l), f))
+	}
 	for _, name := range l.sortNames() {
 		for _, descending := range []bool{false, true} {
 			for _, after := range []*position{nil, {Value: int64(1), ID: tenancy.ID{}}} {
-				text, _ := l.statement(tenancy.ID{}, nil, l.sorts[name], descending, after, 50)
-				statements = append(statements, text)
+				for _, chosen := range choices {
+					text, _ := l.statement(tenancy.ID{}, chosen, l.sorts[name], descending, after, 50)
+					statements = append(statements, text)
+				}
 			}
 		}
 	}
@@ -234,9 +298,9 @@ func listStatements(l *listing) (statements []string) {
 // index alone, and sorts those.
 func TestListsReadTheirIndex(t *testing.T) {
 	s := openStore(t)
-	for _, l := range listings() {
+	for _, l := range listings {
 		for name, key := range l.sorts {
-			text, args := l.statement(tenancy.ID{}, nil, key, true, nil, 50)
+			text, args := l.statement(tenancy.ID{}, fixed(l), key, true, nil, 50)
 			plan := queryPlan(t, s, text, len(args))
 			if key.gathered && !strings.Contains(plan, "USING COVERING INDEX") {
 				t.Errorf("%s by %s is not gathered from an index:\n%s", l.name, name, plan)
@@ -261,9 +325,4 @@ func queryPlan(t *testing.T, s *Store, statement string, args int) string {
 		t.Fatalf("%v\n    in %s", err, statement)
 	}
 	return plan.String()
-}
-
-// listings are all lists of the package.
-func listings() []*listing {
-	return []*listing{&projectList, &tenantList, &artifactList, &userList, &apiTokenList}
 }

@@ -18,6 +18,7 @@ type listing struct {
 	columns string
 	from    string // table; its tenant is bound to $1
 	where   string // further fixed condition, or empty
+	within  string // column of the one object whose rows a page is of, or empty
 	sorts   map[string]sortKey
 	order   string // sort when none is asked for
 	owned   bool   // rows belong to a tenant
@@ -47,6 +48,9 @@ type filter struct {
 	sql string
 	arg any
 }
+
+// of narrows a list that is within an object to the object's rows.
+func (l *listing) of(id tenancy.ID) filter { return filter{l.within + " = %s", id} }
 
 // statement builds the SQL of one page and its arguments.
 func (l *listing) statement(tenant tenancy.ID, filters []filter, key sortKey, descending bool, after *position, limit int) (string, []any) {

@@ -29,6 +29,7 @@ var memberList = listing{
 	name:    "members",
 	columns: memberColumns,
 	from:    "team_members",
+	within:  "project_id",
 	owned:   true,
 	order:   "created_at",
 	sorts:   map[string]sortKey{"created_at": {expression: "created_at", kind: sortTime}},
@@ -90,7 +91,7 @@ func (t *Tenant) Members(ctx context.Context, project tenancy.ID, page Page) (li
 		return list, err
 	}
 	list.Items = make([]tracking.Member, 0, min(max(page.Limit, 0), DefaultLimit))
-	list.Next, err = memberList.page(ctx, t.Store, t.scope.Tenant(), page, []filter{{"project_id = %s", project}}, func(r row) {
+	list.Next, err = memberList.page(ctx, t.Store, t.scope.Tenant(), page, []filter{memberList.of(project)}, func(r row) {
 		list.Items = append(list.Items, readMember(r))
 	})
 	return list, err

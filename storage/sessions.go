@@ -60,12 +60,13 @@ const (
 	deleteExpiredLinks   = `DELETE FROM links WHERE (tenant_id, user_id, kind) IN (SELECT tenant_id, user_id, kind FROM links WHERE expires_at < $1 LIMIT $2)`
 )
 
-// sessionList lists one user's live sessions: it is always filtered by user_id.
+// sessionList lists one user's live sessions.
 var sessionList = listing{
 	name:    "sessions",
 	columns: sessionColumns,
 	from:    "sessions",
 	where:   "end_reason IS NULL",
+	within:  "user_id",
 	owned:   true,
 	order:   "-last_used_at",
 	sorts:   map[string]sortKey{"last_used_at": {expression: "last_used_at", kind: sortTime}},
@@ -84,7 +85,7 @@ func (t *Tenant) Sessions(ctx context.Context, page Page) (list List[auth.Sessio
 	}
 	list.Items = []auth.Session{}
 	list.Next, err = sessionList.page(ctx, t.Store, t.scope.Tenant(), page, []filter{
-		{"user_id = %s", user}, {"ends_at > %s", tenancy.TimeOf(t.now())},
+		sessionList.of(user), {"ends_at > %s", tenancy.TimeOf(t.now())},
 		{"user_epoch = %s", now.user}, {"tenant_epoch = %s", now.tenant}, {"global_epoch = %s", now.global},
 	}, func(r row) { list.Items = append(list.Items, readSession(r)) })
 	return list, err

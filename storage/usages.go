@@ -50,13 +50,18 @@ const (
 	derivable = `tenant_id = $1 AND project_id = $2 AND coalesce(impact_source, 'derived') = 'derived' AND impact_score IS DISTINCT FROM $3`
 )
 
-var usageList = listing{
-	name:    "usages",
-	columns: usageColumns,
-	from:    "artifact_usage",
-	owned:   true,
-	order:   "-used_at",
-	sorts:   map[string]sortKey{"used_at": {expression: "used_at", kind: sortTime}},
+var artifactUsageList, projectUsageList = usagesWithin("artifact_id"), usagesWithin("project_id")
+
+func usagesWithin(column string) listing {
+	return listing{
+		name:    "usages",
+		columns: usageColumns,
+		from:    "artifact_usage",
+		within:  column,
+		owned:   true,
+		order:   "-used_at",
+		sorts:   map[string]sortKey{"used_at": {expression: "used_at", kind: sortTime}},
+	}
 }
 
 // UseArtifact records one use of an artifact in a project of the same tenant,
@@ -104,7 +109,7 @@ func (t *Tenant) ArtifactUsages(ctx context.Context, artifact tenancy.ID, page P
 	if _, err := t.Artifact(ctx, artifact); err != nil {
 		return List[registry.Usage]{}, err
 	}
-	return t.usages(ctx, page, filter{"artifact_id = %s", artifact})
+	return t.usages(ctx, artifactUsageList, page, artifact)
 }
 
 // ProjectUsages returns one page of what a project used, the latest first.
@@ -112,14 +117,13 @@ func (t *Tenant) ProjectUsages(ctx context.Context, project tenancy.ID, page Pag
 	if _, err := t.Project(ctx, project); err != nil {
 		return List[registry.Usage]{}, err
 	}
-	return t.usages(ctx, page, filter{"project_id = %s", project})
+	return t.usages(ctx, projectUsageList, page, project)
 }
 
-func (t *Tenant) usages(ctx context.Context, page Page, of filter) (list List[registry.Usage], err error) {
-	l := usageList
-	l.name += " of " + of.arg.(tenancy.ID).String() // a cursor stays with its artifact or project
+func (t *Tenant) usages(ctx context.Context, l listing, page Page, within tenancy.ID) (list List[registry.Usage], err error) {
+	l.name += " of " + within.String() // a cursor stays with its artifact or project
 	list.Items = []registry.Usage{}
-	list.Next, err = l.page(ctx, t.Store, t.scope.Tenant(), page, []filter{of}, func(r row) {
+	list.Next, err = l.page(ctx, t.Store, t.scope.Tenant(), page, []filter{l.of(within)}, func(r row) {
 		list.Items = append(list.Items, readUsage(r))
 	})
 	return list, err

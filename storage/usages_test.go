@@ -129,10 +129,10 @@ func TestUsagesArePagedWithinTheirArtifact(t *testing.T) {
 	if diff := gocmp.Diff(want, got); diff != "" {
 		t.Errorf("paged (-want +got):\n%s", diff)
 	}
-	for _, l := range []struct{ of, index string }{{"artifact_id = %s", "artifact_usage_artifact"}, {"project_id = %s", "artifact_usage_project"}} {
-		text, args := usageList.statement(tenancy.ID{}, []filter{{l.of, tenancy.ID{}}}, usageList.sorts["used_at"], true, &position{Value: int64(1)}, 50)
+	for index, l := range map[string]*listing{"artifact_usage_artifact": &artifactUsageList, "artifact_usage_project": &projectUsageList} {
+		text, args := l.statement(tenancy.ID{}, []filter{l.of(tenancy.ID{})}, l.sorts["used_at"], true, &position{Value: int64(1)}, 50)
 		plan := queryPlan(t, s, text, len(args))
-		if want := "SEARCH artifact_usage USING INDEX " + l.index + " (tenant_id=? AND " + l.of[:len(l.of)-5] + "=? AND (used_at,id)<(?,?))\n"; plan != want {
+		if want := "SEARCH artifact_usage USING INDEX " + index + " (tenant_id=? AND " + l.within + "=? AND (used_at,id)<(?,?))\n"; plan != want {
 			t.Errorf("the list is read by\n%swant\n%s", plan, want)
 		}
 	}
