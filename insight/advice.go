@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"gonum.org/v1/gonum/stat/distuv"
 )
 
 // AdviceKind is what a recommendation is about.
@@ -50,13 +52,22 @@ type ArtifactRecord struct {
 	Fit     float64 // 0 … 1: how well it fits the project asked about (text, type, class)
 }
 
-// ReuseAdvice recommends the artifacts whose uplift is above 0 beyond doubt: its
-// whole interval is. The order is by what can be counted on, the interval's lower
-// end, times the fit. It is empty when the history supports nothing.
+// ReuseAdvice recommends the artifacts whose uplift is above 0 beyond doubt: the
+// lower end of its interval is, and would still be were the interval as wide as
+// all the artifacts looked at need together (Bonferroni, on the normal
+// distribution): of many artifacts some shine by chance. The order is by what can
+// be counted on, the interval's lower end, times the fit. It is empty when the
+// history supports nothing.
 func ReuseAdvice(artifacts []ArtifactRecord, limit int) []Recommendation {
-	var good []ArtifactRecord
+	var judged, good []ArtifactRecord
 	for _, a := range artifacts {
-		if a.With >= leastUses && a.Without >= leastUses && a.Low > 0 && a.Fit > 0 && !math.IsInf(a.High, 0) {
+		if a.With >= leastUses && a.Without >= leastUses && a.Level > 0 && a.Level < 1 {
+			judged = append(judged, a)
+		}
+	}
+	for _, a := range judged {
+		wider := distuv.UnitNormal.Quantile(1-(1-a.Level)/2/float64(len(judged))) / distuv.UnitNormal.Quantile((1+a.Level)/2)
+		if a.Low > 0 && a.Uplift-wider*(a.Uplift-a.Low) > 0 && a.Fit > 0 {
 			good = append(good, a)
 		}
 	}
@@ -90,7 +101,7 @@ func TeamAdvice(groups []TeamGroup, planned TeamProject, limit int) []Recommenda
 	for _, g := range clear[:min(len(clear), max(limit, 0))] {
 		r := Recommendation{
 			Kind: AdviceTeam, Subject: g.Value,
-			Evidence: []Evidence{{"with", float64(g.Count)}, {"without", float64(g.Others)}, {"mean", g.Mean}, {"uplift", g.Uplift}, {"low", g.LiftLow}, {"high", g.LiftHigh}, {"level", groupLevel}},
+			Evidence: []Evidence{{"with", float64(g.Count)}, {"without", float64(g.Others)}, {"mean", g.Mean}, {"uplift", g.Uplift}, {"low", g.LiftLow}, {"high", g.LiftHigh}, {"level", g.LiftLevel}},
 		}
 		opening, direction := "The history supports", "more"
 		switch {
@@ -99,8 +110,8 @@ func TeamAdvice(groups []TeamGroup, planned TeamProject, limit int) []Recommenda
 		case g.has(planned):
 			opening = "The plan rightly has"
 		}
-		r.Text = fmt.Sprintf("%s %s: %d finished projects with one score %.1f on average, %.1f points %s than the %d others (%.0f %% interval of the difference %.1f to %.1f).",
-			opening, g.Describe(), g.Count, g.Mean, math.Abs(g.Uplift), direction, g.Others, 100*groupLevel, g.LiftLow, g.LiftHigh)
+		r.Text = fmt.Sprintf("%s %s: %d finished projects with one score %.1f on average, %.1f points %s than the %d others (%.1f %% interval of the difference %.1f to %.1f).",
+			opening, g.Describe(), g.Count, g.Mean, math.Abs(g.Uplift), direction, g.Others, 100*g.LiftLevel, g.LiftLow, g.LiftHigh)
 		out = append(out, r)
 	}
 	return out

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"testing"
+	"time"
 )
 
 // largeHistory is 100 000 finished projects as the platform could hold them: 64
@@ -74,14 +76,7 @@ func BenchmarkPredict(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			in := Inputs{Numbers: map[string]float64{}, Categories: map[string]string{}}
-			for i, c := range d.columns {
-				if c.numbers != nil {
-					in.Numbers[c.name] = c.numbers[i]
-				} else {
-					in.Categories[c.name] = c.levels[0]
-				}
-			}
+			in := inputsAt(d, 77)
 			b.ReportAllocs()
 			for b.Loop() {
 				if _, err := p.Predict(in, 0.8); err != nil {
@@ -89,5 +84,45 @@ func BenchmarkPredict(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// TestLongHistoriesAreLearnedInTime holds 100 000 projects of 67 inputs to seconds
+// and to 500 MB beyond what the projects themselves take. BenchmarkTrain has the
+// exact time.
+func TestLongHistoriesAreLearnedInTime(t *testing.T) {
+	if testing.Short() {
+		t.Skip("learns from 100 000 projects")
+	}
+	d, target := largeHistory(t, 100_000)
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	start := time.Now()
+	p := mustTrain(t, d, target)
+	took := time.Since(start)
+	runtime.ReadMemStats(&after)
+	// Two idle processors take 1 s, and may take 5; what else runs beside the tests
+	// is no fault of the training.
+	if limit := 30 * time.Second; took > limit {
+		t.Errorf("training took %v, want at most %v", took, limit)
+	}
+	if grown := int64(after.Sys) - int64(before.Sys); grown > 500<<20 {
+		t.Errorf("training took %d MB from the system, want at most 500", grown>>20)
+	}
+	t.Logf("%v, %d MB", took, (int64(after.Sys)-int64(before.Sys))>>20)
+
+	start = time.Now()
+	in := inputsAt(d, 77)
+	got := mustPredict(t, p, in, 0.8)
+	similar, err := p.Similar(in, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(start); took > 100*time.Millisecond {
+		t.Errorf("a prediction took %v, want under 5 ms where nothing else runs", took)
+	}
+	if got.Basis != 100_000 || len(similar) != 5 || similar[0].Row != 77 {
+		t.Errorf("got basis %d and similar %+v, want all and the project itself", got.Basis, similar)
 	}
 }

@@ -1,6 +1,7 @@
 package insight
 
 import (
+	"cmp"
 	"errors"
 	"math"
 	"slices"
@@ -37,6 +38,8 @@ type Predictor struct {
 	version string
 
 	resemblance *Resemblance
+	foreseen    []float64 // by row of a long history: what cross-validation predicted
+	byOutcome   []int     // the rows in the order of foreseen
 
 	// Of a history that is long enough:
 	encoder *encoder
@@ -259,6 +262,7 @@ func (p *Predictor) mix(whole pair, parts []held, mean float64) {
 		p.share = share
 	}
 	p.encoder, p.model = whole.encoder, whole.mixed(p.share)
+	p.rankRows(parts)
 	var missed, base float64
 	for _, h := range parts {
 		errors := make([]float64, len(h.z))
@@ -305,4 +309,19 @@ func addsToSparse(parts []held, share float64) bool {
 	}
 	gain, deviation := stat.MeanStdDev(gains, nil)
 	return gain > deviation/math.Sqrt(float64(len(gains)))
+}
+
+// rankRows sorts a history that is too long to compare in full by what was
+// predicted for its projects.
+func (p *Predictor) rankRows(parts []held) {
+	if p.history.rows <= manyNeighbours {
+		return
+	}
+	for _, h := range parts {
+		for i := range h.z {
+			p.foreseen = append(p.foreseen, p.share*h.sparse[i]+(1-p.share)*h.ridge[i])
+		}
+	}
+	p.byOutcome = thinRows(p.history.rows, p.history.rows)
+	slices.SortStableFunc(p.byOutcome, func(a, b int) int { return cmp.Compare(p.foreseen[a], p.foreseen[b]) })
 }

@@ -113,56 +113,68 @@ func (s *Resemblance) Nearest(in Inputs, limit int) ([]Neighbour, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.nearest(r, limit), nil
+	return s.nearest(s.question(r), limit), nil
 }
 
-// asked is a record in the fields' order, and the weight of those it has.
-func (s *Resemblance) asked(r record) ([]float32, float64) {
-	asked := make([]float32, len(s.fields))
-	var total float64
+// question is a record in the fields' order. What it does not have weighs nothing.
+type question struct {
+	values  []float32
+	weights []float32
+	total   float32
+}
+
+func (s *Resemblance) question(r record) question {
+	q := question{values: make([]float32, len(s.fields)), weights: make([]float32, len(s.fields))}
 	for k, f := range s.fields {
-		asked[k] = f.value(r.numbers[f.column], r.codes[f.column])
-		if !math.IsNaN(float64(asked[k])) {
-			total += f.weight
+		if v := f.value(r.numbers[f.column], r.codes[f.column]); v == v {
+			q.values[k], q.weights[k] = v, float32(f.weight)
+			q.total += q.weights[k]
 		}
 	}
-	return asked, total
+	return q
 }
 
 // similarity with one project; 0 when the two have too little in common to tell.
-func (s *Resemblance) similarity(r record, row int) float64 {
-	asked, _ := s.asked(r)
-	distance, ok := s.distance(asked, row, math.Inf(1))
+func (s *Resemblance) similarity(q question, row int) float64 {
+	if q.total == 0 {
+		return 0
+	}
+	distance, ok := s.distance(q, row, math.MaxFloat32)
 	if !ok {
 		return 0
 	}
-	return 1 - distance
+	return float64(1 - distance)
 }
 
-func (s *Resemblance) nearest(r record, limit int) []Neighbour {
-	asked, total := s.asked(r)
-	var best []Neighbour
-	if total == 0 || limit <= 0 {
-		return best
+func (s *Resemblance) nearest(q question, limit int) []Neighbour {
+	if q.total == 0 || limit <= 0 {
+		return nil
 	}
-	worst := 2.0 // no distance is over 1
-	for row := range s.history.rows {
-		distance, ok := s.distance(asked, row, worst*total)
+	return s.nearestOf(q, thinRows(s.history.rows, s.history.rows), limit)
+}
+
+// nearestOf searches some rows.
+func (s *Resemblance) nearestOf(q question, rows []int, limit int) []Neighbour {
+	var best []Neighbour
+	worst := float32(2) // no distance is over 1
+	for _, row := range rows {
+		distance, ok := s.distance(q, row, worst*q.total)
 		if !ok || distance >= worst {
 			continue
 		}
-		at, _ := slices.BinarySearchFunc(best, 1-distance, func(n Neighbour, similarity float64) int {
-			if n.Similarity >= similarity {
+		similarity := float64(1 - distance)
+		at, _ := slices.BinarySearchFunc(best, similarity, func(n Neighbour, than float64) int {
+			if n.Similarity >= than {
 				return -1
 			}
 			return 1
 		})
-		best = slices.Insert(best, at, Neighbour{Row: row, Similarity: 1 - distance})
+		best = slices.Insert(best, at, Neighbour{Row: row, Similarity: similarity})
 		if len(best) > limit {
 			best = best[:limit]
 		}
 		if len(best) == limit {
-			worst = 1 - best[limit-1].Similarity
+			worst = float32(1 - best[limit-1].Similarity)
 		}
 	}
 	return best
@@ -170,43 +182,74 @@ func (s *Resemblance) nearest(r record, limit int) []Neighbour {
 
 // distance is the weighted mean of the fields' differences, over those that both
 // projects have; false when it is certain to exceed bound / all weights, or when
-// the two have less than half of the asked fields' weight in common.
-func (s *Resemblance) distance(asked []float32, row int, bound float64) (float64, bool) {
-	var sum, shared, absent float64
-	for k, v := range s.values[row*len(s.fields) : (row+1)*len(s.fields)] {
-		f := &s.fields[k]
-		difference := float64(asked[k] - v)
-		switch {
-		case asked[k] != asked[k]:
-			continue
-		case v != v:
-			absent += f.weight
-			continue
-		case f.exact && difference != 0:
-			difference = 1
+// the two have less than half of the asked weight in common. Codes of different
+// categories differ by 1 or more, so that one formula serves both kinds.
+func (s *Resemblance) distance(q question, row int, bound float32) (float32, bool) {
+	const stride = 8 // fields between two looks at the bound
+	values := s.values[row*len(s.fields) : (row+1)*len(s.fields)]
+	asked, weights := q.values[:len(values)], q.weights[:len(values)]
+	var sum, absent float32
+	for start := 0; start < len(values); start += stride {
+		for k := start; k < min(start+stride, len(values)); k++ {
+			difference := asked[k] - values[k]
+			if difference < 0 {
+				difference = -difference
+			}
+			if !(difference <= 1) {
+				if difference != difference {
+					absent += weights[k]
+					continue
+				}
+				difference = 1
+			}
+			sum += weights[k] * difference
 		}
-		shared += f.weight
-		sum += f.weight * min(math.Abs(difference), 1)
 		if sum > bound {
 			return 0, false
 		}
 	}
-	if shared <= absent {
+	if 2*absent >= q.total {
 		return 0, false
 	}
-	return sum / shared, true
+	return sum / (q.total - absent), true
 }
+
+// manyNeighbours is how many projects Similar compares in full.
+const manyNeighbours = 10_000
 
 // Similar returns the finished projects most like the one asked about, in what
 // matters for the outcome: half of an input's weight is the same for all, half
-// goes by its influence in the model. Rows are those of the dataset given to
-// Train.
+// goes by its influence in the model. Of a history of more than manyNeighbours
+// projects it compares as many, whose predicted outcome is the closest. Rows are
+// those of the dataset given to Train.
 func (p *Predictor) Similar(in Inputs, limit int) ([]Neighbour, error) {
-	found, err := p.resemblance.Nearest(in, limit)
+	r, err := p.history.read(in)
+	if err != nil {
+		return nil, err
+	}
+	q := p.resemblance.question(r)
+	if q.total == 0 || limit <= 0 {
+		return nil, nil
+	}
+	found := p.resemblance.nearestOf(q, p.candidates(r), limit)
 	for i := range found {
 		found[i].Row = p.rows[found[i].Row]
 	}
-	return found, err
+	return found, nil
+}
+
+// candidates are the rows of the history that Similar compares.
+func (p *Predictor) candidates(r record) []int {
+	if len(p.byOutcome) <= manyNeighbours {
+		return thinRows(p.history.rows, p.history.rows)
+	}
+	x := make([]float64, len(p.encoder.features))
+	p.encoder.encode(r, x)
+	at, _ := slices.BinarySearchFunc(p.byOutcome, p.model.predict(x), func(row int, z float64) int {
+		return cmp.Compare(p.foreseen[row], z)
+	})
+	from := min(max(at-manyNeighbours/2, 0), len(p.byOutcome)-manyNeighbours)
+	return p.byOutcome[from : from+manyNeighbours]
 }
 
 // learnResemblance prepares Similar.
@@ -244,25 +287,22 @@ func MostAlike(s *Resemblance, c *Corpus, in Inputs, text string, limit int) ([]
 		return nil, wrong("", "there are %d texts for %d projects", c.size, s.history.rows)
 	}
 	const ahead = 5
-	structure := make(map[int]float64)
-	for _, n := range s.nearest(r, ahead*limit) {
-		structure[n.Row] = n.Similarity
-	}
+	q := s.question(r)
 	asked := c.vectorOf(text)
 	scores := c.scores(asked)
 	rows := make(map[int]bool)
-	for row := range structure {
-		rows[row] = true
+	for _, n := range s.nearest(q, ahead*limit) {
+		rows[n.Row] = true
 	}
 	for _, m := range c.best(scores, ahead*limit) {
 		rows[m.Document] = true
 	}
-	byInputs, byText := len(structure) > 0, len(asked) > 0
+	byInputs, byText := q.total > 0, len(asked) > 0
 	var found []Likeness
 	for row := range rows {
 		l := Likeness{Row: row, Text: rounded(scores[row])}
 		if byInputs {
-			l.Structure = s.similarity(r, row)
+			l.Structure = s.similarity(q, row)
 		}
 		switch {
 		case byInputs && byText:

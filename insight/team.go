@@ -40,20 +40,23 @@ type TeamGroup struct {
 	Value     string // "3 to 5", "data_engineer", "more than half"
 	Count     int    // finished projects with a score
 
-	// Mean success and its interval at groupLevel (Student's t), within 0 … 100;
-	// absent with fewer than 3 projects.
+	// Mean success and its 90 % interval (Student's t), within 0 … 100; absent with
+	// fewer than 3 projects.
 	Known bool
 	Mean  float64
 	Low   float64
 	High  float64
 
 	// Against the other projects of the class: the difference of the means and its
-	// interval at groupLevel (Welch's t); absent when either side has fewer than 3.
-	Compared bool
-	Others   int
-	Uplift   float64
-	LiftLow  float64
-	LiftHigh float64
+	// interval (Welch's t); absent when either side has fewer than 3. LiftLevel is so
+	// high that with 90 % certainty all groups' differences lie within their
+	// intervals at once (Bonferroni): of many groups some differ by chance.
+	Compared  bool
+	Others    int
+	Uplift    float64
+	LiftLow   float64
+	LiftHigh  float64
+	LiftLevel float64
 }
 
 const (
@@ -71,6 +74,8 @@ func TeamShape(projects []TeamProject, class string) []TeamGroup {
 		}
 	}
 	var groups []TeamGroup
+	var sides [][2][]float64
+	comparisons := 0
 	for _, trait := range traitsOf(scored) {
 		var in, out []float64
 		for _, p := range scored {
@@ -81,11 +86,18 @@ func TeamShape(projects []TeamProject, class string) []TeamGroup {
 				out = append(out, p.Success)
 			}
 		}
-		if len(in) > 0 {
-			g := TeamGroup{Dimension: trait.dimension, Value: trait.value, Count: len(in), Others: len(out)}
-			g.summarise(in, out)
-			groups = append(groups, g)
+		if len(in) == 0 {
+			continue
 		}
+		groups = append(groups, TeamGroup{Dimension: trait.dimension, Value: trait.value, Count: len(in), Others: len(out)})
+		sides = append(sides, [2][]float64{in, out})
+		if len(in) >= fewTeams && len(out) >= fewTeams {
+			comparisons++
+		}
+	}
+	for i := range groups {
+		groups[i].summarise(sides[i][0])
+		groups[i].compare(sides[i][0], sides[i][1], 1-(1-groupLevel)/float64(max(comparisons, 1)))
 	}
 	return groups
 }
@@ -171,7 +183,7 @@ func (p TeamProject) seniority() (float64, bool) {
 	return senior / all, true
 }
 
-func (g *TeamGroup) summarise(in, out []float64) {
+func (g *TeamGroup) summarise(in []float64) {
 	if len(in) < fewTeams {
 		return
 	}
@@ -180,17 +192,21 @@ func (g *TeamGroup) summarise(in, out []float64) {
 	reach := distuv.StudentsT{Sigma: 1, Nu: n - 1}.Quantile((1+groupLevel)/2) * math.Sqrt(variance/n)
 	g.Known, g.Mean = true, mean
 	g.Low, g.High = max(mean-reach, 0), min(mean+reach, 100)
-	if len(out) < fewTeams {
+}
+
+func (g *TeamGroup) compare(in, out []float64, level float64) {
+	if len(in) < fewTeams || len(out) < fewTeams {
 		return
 	}
-	m := float64(len(out))
+	n, m := float64(len(in)), float64(len(out))
+	mean, variance := stat.MeanVariance(in, nil)
 	other, otherVariance := stat.MeanVariance(out, nil)
 	a, b := variance/n, otherVariance/m
-	g.Compared, g.Uplift = true, mean-other
+	g.Compared, g.Uplift, g.LiftLevel = true, mean-other, level
 	g.LiftLow, g.LiftHigh = g.Uplift, g.Uplift
 	if a+b > 0 {
 		freedom := (a + b) * (a + b) / (a*a/(n-1) + b*b/(m-1))
-		reach := distuv.StudentsT{Sigma: 1, Nu: freedom}.Quantile((1+groupLevel)/2) * math.Sqrt(a+b)
+		reach := distuv.StudentsT{Sigma: 1, Nu: freedom}.Quantile((1+level)/2) * math.Sqrt(a+b)
 		g.LiftLow, g.LiftHigh = g.Uplift-reach, g.Uplift+reach
 	}
 }
