@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/iotest"
 
@@ -422,4 +423,36 @@ func TestDamagedStorageIsNotNotFound(t *testing.T) {
 		t.Errorf("came back as %q", got)
 	}
 	wantHeld(t, tenant, 7, 1)
+}
+
+// TestADirectoryThatCannotBeMadeRefusesUploads puts files where directories
+// belong.
+func TestADirectoryThatCannotBeMadeRefusesUploads(t *testing.T) {
+	s := openStore(t)
+	tenant, other := newTenant(t, s, "acme"), newTenant(t, s, "beta")
+	a, b := newArtifact(t, tenant, "a"), newArtifact(t, other, "b")
+	shard := other.scope.Tenant().String() + "/sha256/" + hashOf("content")[:2]
+	inTheWay := []string{tenant.scope.Tenant().String() + "/tmp", shard}
+	for _, name := range inTheWay {
+		leave(t, s, name)
+	}
+	_, _, err := putText(tenant, a.ID, "content")
+	wantCode(t, err, problem.Internal)
+	_, _, err = putText(other, b.ID, "content")
+	wantCode(t, err, problem.Internal)
+	for _, tenant := range []*Tenant{tenant, other} {
+		wantHeld(t, tenant, 0, len(inTheWay))
+	}
+	if n := len(s.files.locks) + len(s.files.uploads); n != 0 {
+		t.Errorf("%d locks and uploads are remembered", n)
+	}
+}
+
+func TestAFullDiskHasItsCode(t *testing.T) {
+	wantCode(t, diskError(&os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}), problem.StorageFull)
+	wantCode(t, diskError(syscall.EDQUOT), problem.StorageFull)
+	wantCode(t, diskError(fs.ErrPermission), problem.Internal)
+	if diskError(nil) != nil {
+		t.Error("no error became one")
+	}
 }
