@@ -12,6 +12,13 @@ var swagger embed.FS
 // the page that starts it on this server's document.
 func Swagger() fs.FS { return sub(swagger, "swagger") }
 
+//go:embed dist
+var dist embed.FS
+
+// UI returns the web UI as it is built from ui: index.html, which answers for
+// every screen, and what it loads.
+func UI() fs.FS { return sub(dist, "dist") }
+
 func sub(files embed.FS, dir string) fs.FS {
 	inner, err := fs.Sub(files, dir)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -66,7 +67,40 @@ func mediaTypeOf(name string) string {
 	return "application/octet-stream"
 }
 
-// serve answers with the asset of that name, "" meaning the page.
+// uiPolicy is the content security policy of the UI's page. Nothing but the
+// policy of its framework may turn text into elements (Trusted Types).
+var uiPolicy = []string{securityHeaders()["Content-Security-Policy"][0] +
+	"; require-trusted-types-for 'script'; trusted-types svelte-trusted-html"}
+
+// notScreens lists the first segments of addresses that are never a screen of
+// the UI, so that a mistyped one is answered as not found.
+var notScreens = []string{"api", "assets", "docs", "guide", "livez", "metrics", "openapi.json", "problems", "readyz", ".well-known"}
+
+// userInterface serves the files of the UI, and its page for every other address
+// that a browser asks for: the page itself knows which screens there are.
+func (s *Server) userInterface(assets map[string]asset) gin.HandlerFunc {
+	page, ok := assets["index.html"]
+	if !ok {
+		panic("server: the UI has no page")
+	}
+	return func(c *gin.Context) {
+		name := strings.TrimPrefix(c.Request.URL.Path, "/")
+		read := c.Request.Method == http.MethodGet || c.Request.Method == http.MethodHead
+		if _, ok := assets[name]; ok && read && name != "index.html" {
+			s.serveAsset(c, assets, name)
+			return
+		}
+		first, _, _ := strings.Cut(name, "/")
+		if !read || slices.Contains(notScreens, first) || !strings.Contains(c.GetHeader("Accept"), "text/html") {
+			refuse(c, problem.New(problem.NotFound, "There is nothing at this address."))
+			return
+		}
+		c.Writer.Header()["Content-Security-Policy"] = uiPolicy
+		sendAsset(c, page)
+	}
+}
+
+// serveAsset answers with the asset of that name, "" meaning the page.
 func (s *Server) serveAsset(c *gin.Context, assets map[string]asset, name string) {
 	name = strings.TrimPrefix(name, "/")
 	if name == "" {
@@ -77,6 +111,11 @@ func (s *Server) serveAsset(c *gin.Context, assets map[string]asset, name string
 		refuse(c, problem.New(problem.NotFound, "There is nothing at this address."))
 		return
 	}
+	sendAsset(c, a)
+}
+
+// sendAsset answers with an asset, or 304 to whom has it.
+func sendAsset(c *gin.Context, a asset) {
 	header := c.Writer.Header()
 	header["Cache-Control"] = []string{"no-cache"} // kept, and asked about
 	header["Etag"] = []string{a.etag}

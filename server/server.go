@@ -15,6 +15,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"maestro/auth"
+	"maestro/embed"
 	"maestro/problem"
 	"maestro/storage"
 	"maestro/tenancy"
@@ -77,7 +78,7 @@ func New(o Options) *Server {
 	s.engine.RedirectTrailingSlash = false
 	_ = s.engine.SetTrustedProxies(nil) // an empty list cannot be malformed
 	s.engine.Use(s.begin, s.limitAddress, s.authorize)
-	s.engine.NoRoute(func(c *gin.Context) { refuse(c, problem.New(problem.NotFound, "There is nothing at this address.")) })
+	s.engine.NoRoute(s.userInterface(loadAssets(embed.UI())))
 	s.engine.NoMethod(func(c *gin.Context) {
 		c.Writer.Header()["Allow"] = []string{strings.Join(s.methodsOf(c.Request.URL.Path), ", ")}
 		refuse(c, problem.New(problem.MethodNotAllowed, "This address does not take this method."))

@@ -1,0 +1,1 @@
+import{$ as e,$t as t,K as n,ct as r,et as i,k as a,ut as o}from"./session.svelte.js";var s=o(`<span></span>`),c=o(`<div class="bones m-1ajaxno" role="status" aria-label="Loading"></div>`);function l(o,l){let u=a(l,`lines`,3,4);var d=c();e(d,21,()=>({length:u()}),i,(e,t,i)=>{var a=s();n(a,1,`w${i%4}`,`m-1ajaxno`),r(e,a)}),t(d),r(o,d)}export{l as t};

@@ -1,0 +1,51 @@
+import type { Component } from "svelte";
+import Building2 from "@lucide/svelte/icons/building-2";
+import FolderKanban from "@lucide/svelte/icons/folder-kanban";
+import House from "@lucide/svelte/icons/house";
+import Library from "@lucide/svelte/icons/library";
+
+type Load = () => Promise<{ default: Component<any> }>;
+
+export interface Screen {
+  pattern: string;
+  title: string;
+  load: Load;
+  /** Where it stands in the navigation. */
+  section?: string;
+}
+
+/** A screen's code is loaded when it is first shown. */
+export const screens: Screen[] = [
+  { pattern: "/", title: "Home", section: "/", load: () => import("./screens/Home.svelte") },
+  { pattern: "/projects", title: "Projects", section: "/projects", load: () => import("./screens/Projects.svelte") },
+  { pattern: "/projects/:id", title: "Project", section: "/projects", load: () => import("./screens/Project.svelte") },
+  { pattern: "/library", title: "Library", section: "/library", load: () => import("./screens/Library.svelte") },
+  { pattern: "/library/:id", title: "Artifact", section: "/library", load: () => import("./screens/Artifact.svelte") },
+  { pattern: "/account", title: "Account", load: () => import("./screens/Account.svelte") },
+  { pattern: "/tenants", title: "Tenants", section: "/tenants", load: () => import("./screens/Tenants.svelte") },
+  { pattern: "/tenants/:id", title: "Tenant", section: "/tenants", load: () => import("./screens/Tenant.svelte") },
+];
+
+export interface Place {
+  href: string;
+  label: string;
+  icon: Component<any>;
+  keys?: string;
+  /** The permission that it needs; "operator" for the operator's. */
+  needs?: string;
+}
+
+export const navigation: { heading: string; places: Place[] }[] = [
+  {
+    heading: "",
+    places: [
+      { href: "/", label: "Home", icon: House, keys: "h" },
+      { href: "/projects", label: "Projects", icon: FolderKanban, keys: "p", needs: "projects:view" },
+      { href: "/library", label: "Library", icon: Library, keys: "l", needs: "artifacts:view" },
+    ],
+  },
+  {
+    heading: "Installation",
+    places: [{ href: "/tenants", label: "Tenants", icon: Building2, keys: "t", needs: "operator" }],
+  },
+];
