@@ -13,7 +13,7 @@ func replaceFile(path string, content []byte) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(file.Name()) // fails once it has its name
+	defer func() { _ = os.Remove(file.Name()) }() // fails once it has its name
 	_, err = file.Write(content)
 	if err == nil {
 		err = file.Sync()

@@ -42,7 +42,7 @@ func (a *app) importProjects() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer file.Close()
+			defer func() { _ = file.Close() }() // it was only read
 			projects, err := plan.read(file)
 			if err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)

@@ -59,7 +59,7 @@ func (a *app) metricImport() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		defer file.Close()
+		defer func() { _ = file.Close() }() // it was only read
 		var points []client.Point
 		if filepath.Ext(args[0]) == ".csv" {
 			points, err = readPointsCSV(file)

@@ -87,10 +87,9 @@ func BenchmarkPredict(b *testing.B) {
 	}
 }
 
-// TestLongHistoriesAreLearnedInTime holds 100 000 projects of 67 inputs to seconds
-// and to 500 MB beyond what the projects themselves take. BenchmarkTrain has the
-// exact time.
-func TestLongHistoriesAreLearnedInTime(t *testing.T) {
+// TestLongHistoriesAreLearned holds 100 000 projects of 67 inputs to 500 MB beyond
+// what the projects themselves take. The benchmarks have the times.
+func TestLongHistoriesAreLearned(t *testing.T) {
 	if testing.Short() {
 		t.Skip("learns from 100 000 projects")
 	}
@@ -102,25 +101,16 @@ func TestLongHistoriesAreLearnedInTime(t *testing.T) {
 	p := mustTrain(t, d, target)
 	took := time.Since(start)
 	runtime.ReadMemStats(&after)
-	// Two idle processors take 1 s, and may take 5; what else runs beside the tests
-	// is no fault of the training.
-	if limit := 30 * time.Second; took > limit {
-		t.Errorf("training took %v, want at most %v", took, limit)
-	}
 	if grown := int64(after.Sys) - int64(before.Sys); grown > 500<<20 {
 		t.Errorf("training took %d MB from the system, want at most 500", grown>>20)
 	}
 	t.Logf("%v, %d MB", took, (int64(after.Sys)-int64(before.Sys))>>20)
 
-	start = time.Now()
 	in := inputsAt(d, 77)
 	got := mustPredict(t, p, in, 0.8)
 	similar, err := p.Similar(in, 5)
 	if err != nil {
 		t.Fatal(err)
-	}
-	if took := time.Since(start); took > 100*time.Millisecond {
-		t.Errorf("a prediction took %v, want under 5 ms where nothing else runs", took)
 	}
 	if got.Basis != 100_000 || len(similar) != 5 || similar[0].Row != 77 {
 		t.Errorf("got basis %d and similar %+v, want all and the project itself", got.Basis, similar)

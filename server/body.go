@@ -53,8 +53,11 @@ func (b body[T]) onto(fields *T) error {
 // refused; whether a text may be empty, its validation says.
 func (b body[T]) empty(fields *T) error {
 	var given map[string]json.RawMessage
-	if !bytes.Contains(b.raw, []byte("null")) || json.Unmarshal(b.raw, &given) != nil {
+	if !bytes.Contains(b.raw, []byte("null")) {
 		return nil
+	}
+	if err := json.Unmarshal(b.raw, &given); err != nil {
+		return nil //nolint:nilerr // onto and check say what is wrong with the JSON
 	}
 	var checks problem.Checks
 	value := reflect.ValueOf(fields).Elem()

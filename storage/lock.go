@@ -65,7 +65,7 @@ func holder(path string) int {
 	if err != nil {
 		return 0
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // it was only read
 	text, err := io.ReadAll(io.LimitReader(file, 32))
 	if err != nil {
 		return 0

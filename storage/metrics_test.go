@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/big"
@@ -52,7 +53,9 @@ func allPoints(t testing.TB, tenant *Tenant, r PointRange, sort string, limit in
 func violations(t testing.TB, err error) (places []string) {
 	t.Helper()
 	wantCode(t, err, problem.Validation)
-	for _, v := range err.(*problem.Error).Violations {
+	var refusal *problem.Error
+	errors.As(err, &refusal)
+	for _, v := range refusal.Violations {
 		places = append(places, v.Location)
 	}
 	return slices.Compact(places)
