@@ -167,7 +167,7 @@ func (s *Server) getContent(c *gin.Context) {
 		refuse(c, err)
 		return
 	}
-	defer content.File.Close()
+	defer func() { _ = content.File.Close() }() // it was only read
 	a := content.Artifact
 	w := &contentWriter{ResponseWriter: c.Writer, control: http.NewResponseController(c.Writer), digest: digestHeader(*a.ContentHash)}
 	defer w.rest()
