@@ -48,7 +48,7 @@ func writeStatistics(ctx context.Context, db *sql.DB) error {
 	if err != nil {
 		return fmt.Errorf("migrations: %w", err)
 	}
-	defer tx.Rollback()
+	defer func() { _ = tx.Rollback() }() // after a commit there is nothing to undo
 	// ANALYZE makes the tables of statistics, which nothing else may make.
 	for _, statement := range []string{"ANALYZE sqlite_schema", "DROP TABLE IF EXISTS sqlite_stat4", "DELETE FROM sqlite_stat1"} {
 		if _, err := tx.ExecContext(ctx, statement); err != nil {

@@ -128,7 +128,7 @@ func (u *upload) fill(file *os.File, body io.Reader, bound int64) error {
 		if _, err := file.Write(buffer[:n]); err != nil {
 			return diskError(err)
 		}
-		if readErr == io.EOF {
+		if errors.Is(readErr, io.EOF) {
 			break
 		}
 		if readErr != nil {
