@@ -134,11 +134,8 @@ func (s *Server) recordBatch(r *http.Request, room *bytes.Buffer) (accepted int,
 	if err != nil {
 		return 0, false, err
 	}
-	if r.ContentLength > maxBatchBody {
-		return 0, false, unreadable(&http.MaxBytesError{Limit: maxBatchBody})
-	}
-	if _, err := room.ReadFrom(http.MaxBytesReader(nil, r.Body, maxBatchBody)); err != nil {
-		return 0, false, unreadable(err)
+	if _, err := room.ReadFrom(r.Body); err != nil {
+		return 0, false, err
 	}
 	points, err := tracking.DecodePoints(room.Bytes())
 	if err != nil {

@@ -59,8 +59,8 @@ var classes = []class{
 	{problem.IdempotencyMismatch, 422, "The Idempotency-Key was used before", "The same key came with another request before. Use a new key for a new request; repeat a request exactly to have it repeated safely."},
 	{problem.DigestMismatch, 422, "The content is not what its digest says", "The SHA-256 of what arrived differs from the one announced. Nothing was kept. Send it again."},
 	{problem.TooManyRequests, 429, "Too many requests", "Slow down. The Retry-After header says for how many seconds."},
-	{problem.Internal, 500, "Internal error", "This is a defect of the server. Nothing of the request was kept. Give the request id to the operator: the log has the cause."},
-	{problem.Unavailable, 503, "Unavailable for now", "The server cannot do this now: it is starting, stopping, or has too much to do. Nothing of the request was kept. Try again after the seconds in Retry-After."},
+	{problem.Internal, 500, "Internal error", "This is a defect of the server. What the request asked for may or may not have been kept: read before you go on, or send it again with the same Idempotency-Key. Give the request id to the operator: the log has the cause."},
+	{problem.Unavailable, 503, "Unavailable for now", "The server cannot do this now: it is starting, stopping, has too much to do, or its disk fails. Unless the detail says that nothing was kept, what the request asked for may or may not have been: read before you go on, or send it again with the same Idempotency-Key. Try again after the seconds in Retry-After."},
 	{problem.Timeout, 504, "Took too long", "The request took longer than it may. Narrow it: a smaller page, a filter, fewer points."},
 	{problem.StorageFull, 507, "The disk is full", "The server's disk has no room for this write. Reading goes on. The operator has to make room."},
 }

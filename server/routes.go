@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -36,7 +37,7 @@ type route struct {
 	text    string   // more about it, or empty
 	tag     string   // the group it is listed in
 	status  int      // of success; 200 unless set
-	maxBody int64    // maxBody unless set
+	maxBody int64    // maxBody unless set; content has none
 	accepts []string // media types of its body; application/json unless set, anything where it is anyMedia
 
 	recognises bool // a public route that knows its caller by a credential that holds
@@ -49,6 +50,7 @@ var anyMedia = []string{"*/*"}
 type demand struct {
 	access     auth.Access
 	accepts    []string
+	maxBody    int64 // 0 for none
 	recognises bool
 }
 
@@ -58,13 +60,9 @@ func (r route) operation() huma.Operation {
 	if status == 0 {
 		status = http.StatusOK
 	}
-	limit := r.maxBody
-	if limit == 0 {
-		limit = maxBody
-	}
 	op := huma.Operation{
 		Method: r.method, Path: base + r.path, OperationID: r.id, Summary: r.summary, Description: r.text,
-		Tags: []string{r.tag}, DefaultStatus: status, MaxBodyBytes: limit, SkipValidateBody: false,
+		Tags: []string{r.tag}, DefaultStatus: status, MaxBodyBytes: -1, SkipValidateBody: false, // authorize bounds the body
 		RejectUnknownQueryParameters: true,
 		Extensions:                   map[string]any{"x-maestro-permission": r.access.String()},
 		Responses: map[string]*huma.Response{"default": {
@@ -114,7 +112,11 @@ func (s *Server) declare(r route) {
 	if accepts == nil {
 		accepts = []string{"application/json"}
 	}
-	s.demands[r.method+" "+ginPath(base+r.path)] = demand{r.access, accepts, r.recognises}
+	limit := cmp.Or(r.maxBody, maxBody)
+	if accepts[0] == anyMedia[0] {
+		limit = 0
+	}
+	s.demands[r.method+" "+ginPath(base+r.path)] = demand{r.access, accepts, limit, r.recognises}
 }
 
 func ginPath(path string) string {
@@ -150,6 +152,9 @@ func (s *Server) authorize(c *gin.Context) {
 		return
 	}
 	if c.Request.Body != nil { // as it may be where no server received the request
+		if asked.maxBody > 0 {
+			c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, asked.maxBody)
+		}
 		c.Request.Body = clientBody{c.Request.Body}
 	}
 	c.Next()
@@ -172,7 +177,13 @@ func (s *Server) admit(r *http.Request, asked demand) error {
 	if asked.accepts[0] == anyMedia[0] {
 		return nil
 	}
-	return checkMediaType(r, asked.accepts)
+	if err := checkMediaType(r, asked.accepts); err != nil {
+		return err
+	}
+	if r.ContentLength > asked.maxBody {
+		return unreadable(&http.MaxBytesError{Limit: asked.maxBody})
+	}
+	return nil
 }
 
 // checkQuery refuses a query that cannot be read whole: what package url drops

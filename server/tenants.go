@@ -36,12 +36,14 @@ func (s *Server) tenantRoutes() {
 		text: "It is gone for its users at once. Its rows and files are removed in the background."}, s.deleteTenant)
 }
 
-func (s *Server) getOwnTenant(ctx context.Context, in *struct{ IfNoneMatch }) (*resource[tenancy.Tenant], error) {
+// A tenant is shown whole to who has its ETag too: what it uses of its limits
+// changes without its revision.
+func (s *Server) getOwnTenant(ctx context.Context, _ *struct{}) (*resource[tenancy.Tenant], error) {
 	t, err := s.store.TenantByID(ctx, who(ctx).Tenant)
 	if err != nil {
 		return nil, err
 	}
-	return &resource[tenancy.Tenant]{Status: http.StatusOK, ETag: etag(t.Revision), Body: &t}, nil
+	return shown(&t, t.Revision, IfNoneMatch{}), nil
 }
 
 type listTenantsInput struct {
@@ -112,15 +114,12 @@ func within(err error, member string) error {
 	return &placed
 }
 
-func (s *Server) getTenant(ctx context.Context, in *struct {
-	TenantPath
-	IfNoneMatch
-}) (*resource[tenancy.Tenant], error) {
+func (s *Server) getTenant(ctx context.Context, in *struct{ TenantPath }) (*resource[tenancy.Tenant], error) {
 	t, err := s.store.TenantByID(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	return &resource[tenancy.Tenant]{Status: http.StatusOK, ETag: etag(t.Revision), Body: &t}, nil
+	return shown(&t, t.Revision, IfNoneMatch{}), nil
 }
 
 func (s *Server) updateTenant(ctx context.Context, in *struct {

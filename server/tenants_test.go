@@ -26,6 +26,7 @@ func TestTheOperatorManagesTenants(t *testing.T) {
 	if suspended.object()["is_active"] != false || suspended.object()["name"] != "Gamma" {
 		t.Errorf("suspended as %s", suspended.body)
 	}
+	w.operator.send("GET", "/tenants/"+id, "", "If-None-Match", suspended.header.Get("ETag")).want(200)
 	w.operator.send("PATCH", "/tenants/"+id, `{"name":"Delta"}`, "If-Match", made.header.Get("ETag")).problem(problem.PreconditionFailed)
 	var page struct{ Items []struct{ Slug string } }
 	w.operator.send("GET", "/tenants?sort=-slug&limit=2", "").want(200).into(&page)
@@ -35,4 +36,16 @@ func TestTheOperatorManagesTenants(t *testing.T) {
 	w.operator.send("DELETE", "/tenants/"+id, "").want(204)
 	w.operator.send("GET", "/tenants/"+id, "").problem(problem.NotFound)
 	w.operator.send("DELETE", "/tenants/"+id, "").problem(problem.NotFound)
+}
+
+// What a tenant uses changes without its ETag, so a tenant is never "unchanged".
+func TestATenantShowsWhatItUsesNow(t *testing.T) {
+	w := newWorld(t)
+	before := w.acme.send("GET", "/tenant", "").want(200)
+	w.acme.send("POST", "/projects", `{"name":"p"}`).want(201)
+	after := w.acme.send("GET", "/tenant", "", "If-None-Match", before.header.Get("ETag")).want(200)
+	used := func(a answer) any { return a.object()["use"].(map[string]any)["projects"] }
+	if used(before) != 0.0 || used(after) != 1.0 {
+		t.Errorf("used %v projects, then %v, want 0 and 1", used(before), used(after))
+	}
 }

@@ -62,7 +62,8 @@ type Store struct {
 	files   blobFiles
 	writer  *writer
 	readers chan *conn
-	count   int // of readers
+	wanted  int // readers
+	count   int // readers that are open
 	now     func() time.Time
 	log     *slog.Logger
 
@@ -102,7 +103,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err := ensureFile(filepath.Join(o.Dir, databaseName)); err != nil {
 		return nil, fmt.Errorf("storage: %w", err)
 	}
-	s := &Store{dir: o.Dir, now: o.Now, log: o.Log, count: o.Readers, wake: make(chan struct{}, 1), stop: make(chan struct{}),
+	s := &Store{dir: o.Dir, now: o.Now, log: o.Log, wanted: o.Readers, wake: make(chan struct{}, 1), stop: make(chan struct{}),
 		standings: make(standings), rescoreAfter: make(map[tenancy.ID]time.Time)}
 	if err := s.open(ctx); err != nil {
 		return nil, fmt.Errorf("storage: %w", err)
@@ -119,13 +120,8 @@ func (s *Store) open(ctx context.Context) (err error) {
 		return err
 	}
 	s.writer = newWriter(w, s.now)
-	s.readers = make(chan *conn, s.count)
-	for range s.count {
-		c, err := s.connect(readerPragmas)
-		if err != nil {
-			return errors.Join(err, s.Close())
-		}
-		s.readers <- c
+	if err := s.openReaders(s.connect); err != nil {
+		return errors.Join(err, s.Close())
 	}
 	if s.root, err = os.OpenRoot(filepath.Join(s.dir, "blobs")); err != nil {
 		return errors.Join(err, s.Close())
@@ -134,6 +130,21 @@ func (s *Store) open(ctx context.Context) (err error) {
 		return errors.Join(err, s.Close())
 	}
 	s.tasks.Go(s.checkpoints)
+	return nil
+}
+
+// openReaders makes the read connections. Where one fails, those before it are
+// the store's to close.
+func (s *Store) openReaders(connect func(pragmas []string) (*conn, error)) error {
+	s.readers = make(chan *conn, s.wanted)
+	for range s.wanted {
+		c, err := connect(readerPragmas)
+		if err != nil {
+			return err
+		}
+		s.readers <- c
+		s.count++
+	}
 	return nil
 }
 
@@ -184,7 +195,7 @@ func (s *Store) Close() error {
 	close(s.stop)
 	s.tasks.Wait()
 	var errs []error
-	for range cap(s.readers) {
+	for range s.count {
 		select {
 		case c := <-s.readers:
 			errs = append(errs, c.close())

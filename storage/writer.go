@@ -81,9 +81,9 @@ type writer struct {
 // WriterStats counts what the writer did since the start.
 type WriterStats struct {
 	Writes  atomic.Int64 // requests acknowledged
-	Failed  atomic.Int64 // requests refused by their own function
+	Failed  atomic.Int64 // requests that their own function refused, or whose transaction failed
 	Commits atomic.Int64
-	Refused atomic.Int64 // requests turned away because the queue was full
+	Refused atomic.Int64 // requests turned away unheard: the queue was full, or closing
 	Nanos   atomic.Int64 // time spent in transactions
 }
 
@@ -117,9 +117,13 @@ func (w *writer) enqueue(r *write) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	waiting := w.queues[r.tenant]
-	if w.closing || w.queued >= maxQueued || len(waiting) >= maxQueuedTenant {
+	switch {
+	case w.closing:
 		w.stats.Refused.Add(1)
-		return &problem.Error{Code: problem.Unavailable, Detail: "Too many writes are waiting.", RetryAfter: retryAfter}
+		return &problem.Error{Code: problem.Unavailable, Detail: "The server is stopping. Nothing was kept.", RetryAfter: retryAfter}
+	case w.queued >= maxQueued || len(waiting) >= maxQueuedTenant:
+		w.stats.Refused.Add(1)
+		return &problem.Error{Code: problem.Unavailable, Detail: "Too many writes are waiting. Nothing was kept.", RetryAfter: retryAfter}
 	}
 	if len(waiting) == 0 {
 		w.turns = append(w.turns, r.tenant)

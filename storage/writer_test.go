@@ -216,6 +216,8 @@ func TestAFullQueueRefusesAtOnce(t *testing.T) {
 	var e *problem.Error
 	if !errors.As(err, &e) || e.RetryAfter <= 0 {
 		t.Error("does not say when to try again")
+	} else if want := "Too many writes are waiting. Nothing was kept."; e.Detail != want {
+		t.Errorf("says %q, want %q", e.Detail, want)
 	}
 	if queue(t, s, tenancy.ID{2}, put("another tenant")) == nil {
 		t.Error("one tenant's queue refuses another's write")
@@ -234,8 +236,10 @@ func TestAcknowledgedWritesSurviveReopening(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.writer.do(background, tenancy.ID{1}, put("late")); problem.CodeOf(err) != problem.Unavailable {
-		t.Errorf("a write after Close got %v, want unavailable", err)
+	err = s.writer.do(background, tenancy.ID{1}, put("late"))
+	var e *problem.Error
+	if !errors.As(err, &e) || e.Code != problem.Unavailable || e.Detail != "The server is stopping. Nothing was kept." || e.RetryAfter <= 0 {
+		t.Errorf("a write after Close got %v, want unavailable because the server is stopping", err)
 	}
 	if !has(t, reopenStore(t, dir), "kept") {
 		t.Error("an acknowledged write is gone")
