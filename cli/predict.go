@@ -62,8 +62,8 @@ func (a *app) predictEvaluate() *cobra.Command {
 			if options.Target == "" {
 				return usage("--target is needed: the column to predict")
 			}
-			if !(level > 0 && level < 1) {
-				return usage("--level must lie between 0 and 1")
+			if !(level > 0 && level <= insight.HighestLevel) {
+				return usage(fmt.Sprintf("--level must lie between 0 and %v", insight.HighestLevel))
 			}
 			judged, err := a.evaluateTable(cmd.Context(), args[0], options, level)
 			if err != nil {
@@ -83,7 +83,7 @@ func (a *app) predictEvaluate() *cobra.Command {
 	flags.StringVar(&options.Target, "target", "", "the column to predict")
 	flags.StringSliceVar(&options.Ignore, "ignore", nil, "a column that is no input; may be given several times")
 	flags.StringSliceVar(&options.Categorical, "categorical", nil, "a column whose numbers are codes of categories; may be given several times")
-	flags.Float64Var(&level, "level", 0.8, "share of the actual values that the intervals should cover, between 0 and 1")
+	flags.Float64Var(&level, "level", 0.8, "share of the actual values that the intervals should cover, above 0 and below 1")
 	flags.StringVar(&plot, "plot", "", "write predicted against actual to this SVG file")
 	return c
 }

@@ -131,7 +131,7 @@ func TestPredictEvaluateRefusals(t *testing.T) {
 		{"infinite input", []string{write("input.csv", "size,days\n1,2\ninf,3\n3,4\n"), "--target", "days"}, exitError, "size: holds a number that is infinite"},
 		{"row too long", []string{write("long.csv", "size,days\n1,2,3\n"), "--target", "days"}, exitError, "wrong number of fields"},
 		{"column twice", []string{write("twice.csv", "size,size,days\n1,1,2\n2,2,3\n3,3,4\n"), "--target", "days"}, exitError, "size: is there twice"},
-		{"zeros", []string{write("zeros.csv", "size,days\n1,0\n2,0\n3,0\n"), "--target", "days"}, exitError, "is 0 everywhere"},
+		{"zeros", []string{write("zeros.csv", "size,days\n1,0\n2,0\n3,0\n"), "--target", "days"}, exitError, "0 everywhere"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
