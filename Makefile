@@ -8,7 +8,7 @@ GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.6.0
 
 export CGO_ENABLED = 0
 
-.PHONY: run build test race kill lint vuln bench fuzz ui e2e demo openapi client clean
+.PHONY: run build test evaluate race kill lint vuln bench fuzz ui e2e demo openapi client clean
 
 run: build ## serve on 127.0.0.1:8080, with sample data in a new data directory
 	bin/maestro serve --demo
@@ -18,6 +18,11 @@ build: ## bin/maestro, one static file
 
 test: ## everything the README promises, in under five minutes on two cores
 	go test ./...
+
+evaluate: build ## how well the predictor does on real histories (docs/predictor.md); seconds
+	bin/maestro predict evaluate testdata/projects/desharnais.csv --target Effort --ignore Project,Length,YearEnd --categorical Language
+	bin/maestro predict evaluate testdata/projects/maxwell.csv --target Effort --ignore Duration,Time,Syear
+	bin/maestro predict evaluate testdata/projects/china.csv --target Effort --ignore ID,Duration,N_effort,PDR_AFP,PDR_UFP,NPDR_AFP,NPDU_UFP
 
 race: export CGO_ENABLED = 1
 race: ## the same tests under the race detector; needs a C compiler

@@ -113,7 +113,7 @@ func (a *app) root() *cobra.Command {
 	}
 	add("server", a.serveCommand(), a.healthCommand(), a.demoCommand())
 	add("session", a.loginCommand(), a.logoutCommand(), a.whoamiCommand())
-	add("data", a.projectCommand(), a.memberCommand(), a.artifactCommand(), a.metricCommand(), a.importCommand(), a.collectCommand(),
+	add("data", a.projectCommand(), a.memberCommand(), a.artifactCommand(), a.metricCommand(), a.importCommand(), a.collectCommand(), a.predictCommand(),
 		a.tenantCommand(), a.userCommand())
 	add("other", a.versionCommand())
 	return root

@@ -8,6 +8,17 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
+// HighestLevel is the highest level of an interval: beyond it, one of more than
+// ten thousand projects would have to lie outside.
+const HighestLevel = 0.9999
+
+func checkLevel(level float64) error {
+	if !(level > 0 && level <= HighestLevel) {
+		return wrong("level", "must lie between 0 and %v", HighestLevel)
+	}
+	return nil
+}
+
 // keptErrors is how many errors of a fold an interval is made of; of more, as
 // many quantiles.
 const keptErrors = 500

@@ -19,8 +19,7 @@ const (
 // a predictor that was trained, with all its choices, on the others.
 //
 // Relative errors are |actual − predicted| / actual, over the projects whose
-// outcome is not 0; they are NaN-free because Evaluate refuses a history that has
-// none.
+// outcome is not 0.
 type Evaluation struct {
 	N     int     // projects judged
 	Folds int     // N for leave-one-out
@@ -57,36 +56,60 @@ type EvaluateOptions struct {
 // when fewer than 3 projects have the outcome, or none an outcome other than 0,
 // and the context's error when that ends.
 func Evaluate(ctx context.Context, d *Dataset, target Target, options EvaluateOptions) (Evaluation, error) {
-	if !(options.Level > 0 && options.Level < 1) {
-		return Evaluation{}, wrong("level", "must lie between 0 and 1")
+	if err := checkLevel(options.Level); err != nil {
+		return Evaluation{}, err
 	}
 	if err := target.validate(d.rows); err != nil {
 		return Evaluation{}, err
 	}
 	var rows []int
-	zero := true
 	for i, v := range target.Values {
 		if !math.IsNaN(v) {
 			rows = append(rows, i)
-			zero = zero && v == 0
 		}
 	}
-	if len(rows) < 3 {
-		return Evaluation{}, wrong(target.Name, "is known of %d projects; judging needs 3", len(rows))
+	if len(rows) < fewJudged {
+		return Evaluation{}, wrong(target.Name, "is known of %d projects; judging needs %d", len(rows), fewJudged)
 	}
-	if zero {
-		return Evaluation{}, wrong(target.Name, "is 0 everywhere: there is nothing to predict")
-	}
-	judged, folds, err := judge(ctx, d, target, rows, options)
+	judged, folds, err := leaveOut(ctx, d, target, rows, options)
 	if err != nil {
 		return Evaluation{}, err
 	}
-	e := Evaluation{N: len(rows), Folds: folds, Level: options.Level, Projects: judged}
+	e, err := Judge(judged, options.Level)
+	e.Folds = folds
+	return e, err
+}
+
+// Judge compares predictions with what happened: those of Evaluate, or the stored
+// ones of projects that have finished since, all with intervals at one level.
+// Folds is 0. It is an *InputError when there are fewer than 3, a number is not
+// finite, or every actual outcome is 0.
+func Judge(projects []Judged, level float64) (Evaluation, error) {
+	if len(projects) < fewJudged {
+		return Evaluation{}, wrong("", "there are %d predictions with an outcome; judging needs %d", len(projects), fewJudged)
+	}
+	zero := true
+	for _, p := range projects {
+		for _, v := range []float64{p.Actual, p.Predicted, p.Low, p.High} {
+			if math.IsNaN(v) || math.Abs(v) > largest {
+				return Evaluation{}, wrong("", "a prediction or outcome is not finite")
+			}
+		}
+		zero = zero && p.Actual == 0
+	}
+	if zero {
+		return Evaluation{}, wrong("", "the outcome is 0 everywhere: there is nothing to predict")
+	}
+	e := Evaluation{N: len(projects), Level: level, Projects: projects}
 	e.summarise()
 	return e, nil
 }
 
-func judge(ctx context.Context, d *Dataset, target Target, rows []int, options EvaluateOptions) ([]Judged, int, error) {
+// fewJudged is how many projects a judgement needs at least.
+const fewJudged = 3
+
+// leaveOut predicts every project by a predictor that was trained without it.
+func leaveOut(ctx context.Context, d *Dataset, target Target, rows []int, options EvaluateOptions) ([]Judged, int, error) {
 	folds := len(rows)
 	if folds > exactRows {
 		folds = evaluationFolds

@@ -39,11 +39,11 @@ type Driver struct {
 	Factor float64 // what it multiplies the outcome by, where that is learned on the logarithm; else 0
 }
 
-// Predict predicts for a project with an interval at a level between 0 and 1
-// (both excluded). It is an *InputError when the level or an input is not usable.
+// Predict predicts for a project with an interval at a level above 0, up to
+// HighestLevel. It is an *InputError when the level or an input is not usable.
 func (p *Predictor) Predict(in Inputs, level float64) (Prediction, error) {
-	if !(level > 0 && level < 1) {
-		return Prediction{}, wrong("level", "must lie between 0 and 1")
+	if err := checkLevel(level); err != nil {
+		return Prediction{}, err
 	}
 	r, err := p.history.read(in)
 	if err != nil {

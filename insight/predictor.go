@@ -21,7 +21,7 @@ const (
 	methodVersion = "1"
 
 	foldsOfMost = 20 // folds of the cross-validation up to manyRows projects
-	foldsOfMany = 5
+	foldsOfMany = 5  // and beyond
 )
 
 // ErrNoHistory says that no finished project has the outcome: there is no number
@@ -129,7 +129,10 @@ func (p *Predictor) learnBase() {
 	values := p.target.Values
 	log := p.target.Scale == ScaleLog || p.target.Scale == ScaleAuto && p.target.Upper == nil && slices.Min(values) >= 0
 	p.measure = newMeasure(p.target, log)
-	p.measure.low, p.measure.high = math.Inf(-1), math.Inf(1)
+	p.measure.low, p.measure.high = -largest, largest // few outcomes bound nothing
+	if log {
+		p.measure.low, p.measure.high = -math.Log(largest), math.Log(largest)
+	}
 	z := p.measure.all(values)
 	p.base = stat.Mean(z, nil)
 	switch {

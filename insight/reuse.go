@@ -22,8 +22,8 @@ var Kinds = [...]ItemKind{UserStory, Requirement, DataModel, Endpoint}
 
 // Item is one thing that a project was asked for.
 type Item struct {
-	Kind ItemKind `json:"kind"`
-	Text string   `json:"text"`
+	Kind ItemKind
+	Text string
 }
 
 // mostItems bounds what is compared; documents have a few hundred.
