@@ -38,11 +38,6 @@ var (
 	migrationPragmas = []string{"journal_mode(wal)", "synchronous(full)", "foreign_keys(0)", "cache_size(-32000)"}
 )
 
-// checkpointPages is how large the write-ahead log may grow before it is copied
-// into the database: 20 000 pages of 4 KiB. A larger log means fewer copies of
-// the same page (1.4 times the commits of SQLite's default of 1 000).
-const checkpointBytes = 20_000 * 4096
-
 // Options configures Open.
 type Options struct {
 	// Dir is the data directory. It is made, with mode 0700, when it is missing.
@@ -119,7 +114,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s.writer = newWriter(w, s.now)
+	s.writer = newWriter(w, s.now, s.finishLog)
 	if err := s.openReaders(s.connect); err != nil {
 		return errors.Join(err, s.Close())
 	}
@@ -263,50 +258,9 @@ func (s *Store) secret(ctx context.Context, name string) (key []byte, err error)
 	return key, err
 }
 
-// checkpoints copies the log into the database when it has grown, on a
-// connection of its own so that no writer waits for it.
-func (s *Store) checkpoints() {
-	c, err := s.connect(writerPragmas)
-	if err != nil {
-		s.log.Error("checkpoints are off", "error", err)
-		return
-	}
-	defer func() { _ = c.close() }() // nothing of it is unwritten
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		select {
-		case <-s.stop:
-			return
-		case <-tick.C:
-		}
-		info, err := os.Stat(filepath.Join(s.dir, databaseName+"-wal"))
-		if err != nil || info.Size() < checkpointBytes {
-			continue
-		}
-		s.releaseIdleReaders()
-		if _, err := c.exec("PRAGMA wal_checkpoint(PASSIVE)"); err != nil {
-			s.log.Warn("checkpoint failed", "error", err)
-		}
-	}
-}
-
 // Ping reports whether the database can be read.
 func (s *Store) Ping(ctx context.Context) error {
 	return s.read(ctx, func(c *conn) error {
 		return c.queryRow("SELECT 1", nil, func(row) {})
 	})
-}
-
-// releaseIdleReaders ends the snapshots that idle readers hold, because the log
-// cannot begin anew while one is held.
-func (s *Store) releaseIdleReaders() {
-	for range s.count {
-		select {
-		case c := <-s.readers:
-			c.release()
-			s.readers <- c
-		default: // all are at work, and will see what was committed since
-		}
-	}
 }

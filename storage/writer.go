@@ -76,6 +76,9 @@ type writer struct {
 	queued  int
 	closing bool
 	stopped chan struct{}
+
+	pause  atomic.Bool // set: call paused after this transaction
+	paused func(*conn)
 }
 
 // WriterStats counts what the writer did since the start.
@@ -87,8 +90,8 @@ type WriterStats struct {
 	Nanos   atomic.Int64 // time spent in transactions
 }
 
-func newWriter(c *conn, now func() time.Time) *writer {
-	w := &writer{conn: c, now: now, stats: new(WriterStats), queues: make(map[tenancy.ID][]*write), stopped: make(chan struct{})}
+func newWriter(c *conn, now func() time.Time, paused func(*conn)) *writer {
+	w := &writer{conn: c, now: now, paused: paused, stats: new(WriterStats), queues: make(map[tenancy.ID][]*write), stopped: make(chan struct{})}
 	w.wake = sync.NewCond(&w.mu)
 	go w.loop()
 	return w
@@ -182,6 +185,9 @@ func (w *writer) loop() {
 			r.done <- r.err
 		}
 		clear(group)
+		if w.pause.CompareAndSwap(true, false) {
+			w.paused(w.conn)
+		}
 	}
 }
 
