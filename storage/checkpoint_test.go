@@ -50,11 +50,13 @@ func TestTheLogIsBoundedUnderAWriterThatNeverRests(t *testing.T) {
 	if written < 4*checkpointBytes {
 		t.Skipf("this disk took only %d MB", written>>20)
 	}
-	var pages int64
-	err := s.read(background, func(c *conn) error {
-		return c.queryRow("PRAGMA wal_checkpoint(PASSIVE)", nil, func(r row) { pages = r.int(1) })
-	})
+	c, err := s.connect(writerPragmas)
 	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.close() }()
+	var pages int64
+	if err := c.queryRow("PRAGMA wal_checkpoint(PASSIVE)", nil, func(r row) { pages = r.int(1) }); err != nil {
 		t.Fatal(err)
 	}
 	if pages*4096 > written {
