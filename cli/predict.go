@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/csv"
 	"errors"
@@ -89,12 +90,11 @@ func (a *app) predictEvaluate() *cobra.Command {
 }
 
 func (a *app) evaluateTable(ctx context.Context, path string, options insight.TableOptions, level float64) (insight.Evaluation, error) {
-	file, err := os.Open(path)
+	content, err := os.ReadFile(path)
 	if err != nil {
 		return insight.Evaluation{}, err
 	}
-	defer file.Close()
-	rows, err := csv.NewReader(file).ReadAll()
+	rows, err := csv.NewReader(bytes.NewReader(content)).ReadAll()
 	if err != nil {
 		return insight.Evaluation{}, err // names the line
 	}

@@ -15,7 +15,7 @@
 //     logarithms, categories and missing values (encoder.go);
 //   - the target is measured on a scale of its own (scale.go);
 //   - two linear models are fitted, a ridge and a sparse one, and mixed by
-//     cross-validation (ridge.go, relevance.go, fit.go);
+//     cross-validation (moments.go, ridge.go, relevance.go, fit.go, long.go);
 //   - the errors of that cross-validation become intervals (conformal.go);
 //   - a Predictor predicts and explains itself (predictor.go, explain.go), and
 //     Evaluate judges the whole by leave-one-out (evaluate.go).
