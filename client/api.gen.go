@@ -801,7 +801,7 @@ type Usage struct {
 type UsageFields struct {
 	// Free JSON object of at most 16 KiB
 	Context map[string]any `json:"context,omitempty"`
-	// How much it helped; the project's success score, when it completes, unless given
+	// How much it helped; unless given, the project's success score for as long as the project is completed
 	ImpactScore *float64 `json:"impact_score,omitempty"`
 	// The project that uses the artifact
 	ProjectID string `json:"project_id"`

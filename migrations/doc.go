@@ -11,4 +11,10 @@
 // tenant-owned table has tenant_id first in its primary key and its indexes, and
 // every reference between tenant-owned rows is a composite foreign key. Nothing
 // here may be changed once released: a change is a new file.
+//
+// Indexes without tenant_id first are those that find whose something is, by what
+// its bearer alone knows (users_any_email, api_tokens_digest, links_digest), and
+// those of what background work has to do (sessions_ends, links_expires,
+// tenant_use_stale). A series has a number of its own, which is the first column
+// of its points; the search index has the tenant's number in every word and row.
 package migrations

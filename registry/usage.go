@@ -11,13 +11,13 @@ type ImpactSource string
 // The sources of an impact score.
 const (
 	Reported ImpactSource = "reported" // somebody said so
-	Derived  ImpactSource = "derived"  // the project's success score, taken when it completed
+	Derived  ImpactSource = "derived"  // the project's success score, followed for as long as the project is completed
 )
 
 // UsageFields are what a caller says when it uses an artifact.
 type UsageFields struct {
 	ProjectID   tenancy.ID     `json:"project_id" doc:"The project that uses the artifact"`
-	ImpactScore *float64       `json:"impact_score" required:"false" minimum:"0" maximum:"100" doc:"How much it helped; the project's success score, when it completes, unless given"`
+	ImpactScore *float64       `json:"impact_score" required:"false" minimum:"0" maximum:"100" doc:"How much it helped; unless given, the project's success score for as long as the project is completed"`
 	Context     tenancy.Object `json:"context" required:"false" doc:"Free JSON object of at most 16 KiB"`
 }
 

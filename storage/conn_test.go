@@ -58,7 +58,7 @@ func TestMisuseIsAnError(t *testing.T) {
 			text string
 			args []any
 		}{
-			{"SELECT $1, $2", []any{1}}, {"SELECT :name", []any{1}}, {"SELECT 1; SELECT 2", nil}, {"", nil}, {"SELEKT", nil},
+			{"SELECT $1, $2", []any{1}}, {"SELECT :name", []any{1}}, {"SELECT ?", []any{1}}, {"SELECT 1; SELECT 2", nil}, {"", nil}, {"SELEKT", nil},
 			{"DELETE FROM tenants", nil}, // a reader cannot write
 		} {
 			if _, err := c.exec(misuse.text, misuse.args...); err == nil {

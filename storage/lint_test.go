@@ -101,7 +101,7 @@ func lintStatement(t *testing.T, s *Store, tables map[string]bool, statement str
 			faults = append(faults, "an insert into "+table+" without tenant_id")
 		}
 	}
-	args := make([]any, strings.Count(statement, "$")+strings.Count(statement, "?"))
+	args := make([]any, strings.Count(statement, "$"))
 	err := s.read(background, func(c *conn) error {
 		return c.query(background, "EXPLAIN QUERY PLAN "+statement, args, func(r row) error {
 			detail := r.text(3)

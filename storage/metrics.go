@@ -30,14 +30,12 @@ const (
 	insertSeries = `INSERT INTO series (tenant_id, project_id, metric_type, points, value_min, value_max, value_sum, first_time, last_time, last_value)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id, points`
 
+	insertPoint = `INSERT INTO points (series, time, seq, value, metadata) VALUES ($1, $2, $3, $4, $5)`
+
 	selectProjectID = `SELECT id FROM projects WHERE tenant_id = $1 AND id = $2`
 )
 
 // insertPoints inserts the number of points that indexes it.
-//
-// Its placeholders have no names: the driver asks SQLite for the name of each
-// parameter, which searches all of them, so that 500 parameters called $1 to
-// $500 cost more than the insert itself.
 var insertPoints = map[int]string{
 	pointsAtOnce:      insertPointsText(pointsAtOnce),
 	pointsAtOnce / 10: insertPointsText(pointsAtOnce / 10),
@@ -49,7 +47,12 @@ var insertPoints = map[int]string{
 const pointsAtOnce = 100
 
 func insertPointsText(rows int) string {
-	return "INSERT INTO points (series, time, seq, value, metadata) VALUES (?, ?, ?, ?, ?)" + strings.Repeat(", (?, ?, ?, ?, ?)", rows-1)
+	var text strings.Builder
+	text.WriteString(insertPoint)
+	for first := pointColumns + 1; first <= rows*pointColumns; first += pointColumns {
+		fmt.Fprintf(&text, ", ($%d, $%d, $%d, $%d, $%d)", first, first+1, first+2, first+3, first+4)
+	}
+	return text.String()
 }
 
 // AddPoint records one point and returns it as it was stored: without a

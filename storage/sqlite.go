@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"unsafe"
 
 	"modernc.org/libc"
@@ -137,8 +138,7 @@ type statement struct {
 	size    int
 }
 
-// prepare compiles one statement. Parameters are $1, $2 … by number, or ? in
-// their order.
+// prepare compiles one statement. Its parameters are $1, $2 …
 func (d *database) prepare(text string) (*statement, error) {
 	source, err := libc.CString(text)
 	if err != nil {
@@ -159,16 +159,13 @@ func (d *database) prepare(text string) (*statement, error) {
 	}
 	s.columns = int(sqlite3.Xsqlite3_column_count(d.tls, s.handle))
 	for i := range sqlite3.Xsqlite3_bind_parameter_count(d.tls, s.handle) {
-		argument := int(i)
-		if name := sqlite3.Xsqlite3_bind_parameter_name(d.tls, s.handle, i+1); name != 0 {
-			number, err := strconv.Atoi(libc.GoString(name)[1:])
-			if err != nil || number < 1 {
-				s.finalize()
-				return nil, fmt.Errorf("a parameter without a number in %q", text)
-			}
-			argument = number - 1
+		name := libc.GoString(sqlite3.Xsqlite3_bind_parameter_name(d.tls, s.handle, i+1))
+		number, err := strconv.Atoi(strings.TrimPrefix(name, "$"))
+		if err != nil || number < 1 {
+			s.finalize()
+			return nil, fmt.Errorf("a parameter without a number in %q", text)
 		}
-		s.order = append(s.order, argument)
+		s.order = append(s.order, number-1)
 	}
 	return s, nil
 }

@@ -65,8 +65,8 @@ func usagesWithin(column string) listing {
 }
 
 // UseArtifact records one use of an artifact in a project of the same tenant,
-// and counts it. Without a reported score the usage takes the project's success
-// score, now if the project is completed, else when it completes.
+// and counts it. Without a reported score the usage has the project's success
+// score for as long as the project is completed.
 func (t *Tenant) UseArtifact(ctx context.Context, artifact tenancy.ID, fields registry.UsageFields, request Idempotency) (u registry.Usage, replayed bool, err error) {
 	if err := fields.Validate(); err != nil {
 		return u, false, err
