@@ -18,8 +18,8 @@ import (
 	"maestro/storage"
 )
 
-// Bounds of connections. A body may be long, so reading one has no time limit of
-// its own: the server's handlers bound what must be quick.
+// Bounds of connections. There is none on a whole request, because content may be
+// long on its way; the routes that read JSON bound the reading of their bodies.
 const (
 	readHeaderTimeout = 10 * time.Second
 	idleTimeout       = 2 * time.Minute
@@ -30,7 +30,8 @@ const (
 // directory, its lock, identity, background work and the listener.
 type Appliance struct {
 	Settings ServeSettings
-	Log      *slog.Logger // nothing is logged unless set
+	Log      *slog.Logger      // nothing is logged unless set
+	Hash     auth.HasherConfig // of passwords; auth's defaults unless set
 
 	// SetupToken makes the first operator. It is set by Run, while there is none.
 	SetupToken string
@@ -64,7 +65,7 @@ func (a *Appliance) Run(ctx context.Context) error {
 	if a.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", a.Settings.Listen); err != nil {
 		return err
 	}
-	a.handler = server.New(server.Options{Store: a.store, Auth: a.identity, Log: a.Log, Version: Version(), Rates: a.Settings.Rates})
+	a.handler = server.New(server.Options{Store: a.store, Auth: a.identity, Log: a.Log, Version: Version(), Rates: a.Settings.Rates, BehindTLS: a.Settings.BehindTLS})
 	a.http = &http.Server{Handler: a.handler, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
 		ErrorLog: slog.NewLogLogger(a.Log.Handler(), slog.LevelWarn)}
 	background, stop := context.WithCancel(context.Background())
@@ -90,7 +91,7 @@ func (a *Appliance) open(ctx context.Context) (err error) {
 	if a.store, err = storage.Open(ctx, storage.Options{Dir: a.Settings.Data, Log: a.Log}); err != nil {
 		return err
 	}
-	if a.identity, err = auth.Open(ctx, auth.Config{DataDir: a.Settings.Data, Log: a.Log}, a.store); err != nil {
+	if a.identity, err = auth.Open(ctx, auth.Config{DataDir: a.Settings.Data, Log: a.Log, Hash: a.Hash}, a.store); err != nil {
 		return err
 	}
 	if err := a.firstOperator(ctx); err != nil {

@@ -48,7 +48,7 @@ func TestDemoOfTheBinary(t *testing.T) {
 		<-ended
 	}()
 	var logins []struct{ Tenant, Email, Password string }
-	for deadline := time.Now().Add(time.Minute); len(logins) < 4; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); len(logins) < 4; time.Sleep(50 * time.Millisecond) {
 		if text, err := os.ReadFile(filepath.Join(home, "data", "demo-logins.json")); err == nil {
 			if err := json.Unmarshal(text, &logins); err != nil {
 				t.Fatal(err)
@@ -60,7 +60,7 @@ func TestDemoOfTheBinary(t *testing.T) {
 		default:
 		}
 		if time.Now().After(deadline) {
-			t.Fatal("the demo is not ready after a minute")
+			t.Fatal("the demo is not ready after five minutes")
 		}
 	}
 

@@ -32,6 +32,7 @@ type ServeSettings struct {
 	Data          string        // the data directory
 	Listen        string        // host:port
 	InsecureHTTP  bool          // listen beyond loopback without TLS
+	BehindTLS     bool          // a proxy before the server ends TLS
 	AdminEmail    string        // of the first operator; "" for none
 	AdminPassword string        // of the first operator
 	LogLevel      slog.Level    //
@@ -67,6 +68,10 @@ var serveOptions = []option[ServeSettings]{
 	}},
 	{name: "insecure-http", preset: "false", boolean: true, help: "allow addresses beyond loopback without TLS: passwords and tokens then travel readable", apply: func(s *ServeSettings, text string) (err error) {
 		s.InsecureHTTP, err = parseBool(text)
+		return err
+	}},
+	{name: "behind-tls", preset: "false", boolean: true, help: "clients come through a proxy that ends TLS: cookies are for encrypted connections only", apply: func(s *ServeSettings, text string) (err error) {
+		s.BehindTLS, err = parseBool(text)
 		return err
 	}},
 	{name: "admin-email", unit: "EMAIL", help: "makes the first operator, together with MAESTRO_ADMIN_PASSWORD, for unattended installation", apply: func(s *ServeSettings, text string) error {
@@ -128,7 +133,7 @@ func (s *ServeSettings) check() error {
 	}
 	if address, err := netip.ParseAddr(host); !s.InsecureHTTP && (err != nil || !address.IsLoopback()) {
 		return &ConfigError{Problems: []string{fmt.Sprintf("listen: %s can be reached from other machines, and without TLS everybody on the way reads passwords and tokens. "+
-			"This version has no TLS of its own yet: listen on 127.0.0.1 behind a proxy that has, or say --insecure-http", s.Listen)}}
+			"This version has no TLS of its own yet: listen on 127.0.0.1 behind a proxy that has (--behind-tls), or say --insecure-http", s.Listen)}}
 	}
 	if (s.AdminEmail == "") != (s.AdminPassword == "") {
 		return &ConfigError{Problems: []string{"admin-email and admin-password: one is set without the other"}}

@@ -48,7 +48,7 @@ func (a *app) artifactPush() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer file.Close()
+			defer func() { _ = file.Close() }() // only read
 			x, err := a.push(cmd.Context(), c, body, file)
 			if err != nil {
 				return err

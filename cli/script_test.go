@@ -22,8 +22,10 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/crypto/bcrypt"
 	_ "modernc.org/sqlite"
 
+	"maestro/auth"
 	"maestro/cli"
 	"maestro/client"
 )
@@ -41,7 +43,7 @@ const (
 )
 
 func TestScripts(t *testing.T) {
-	appliance := &cli.Appliance{Settings: cli.ServeSettings{Data: t.TempDir(), Listen: "127.0.0.1:0",
+	appliance := &cli.Appliance{Hash: auth.HasherConfig{InsecureTestCost: bcrypt.MinCost}, Settings: cli.ServeSettings{Data: t.TempDir(), Listen: "127.0.0.1:0",
 		AdminEmail: operatorEmail, AdminPassword: operatorPassword, DrainTimeout: 5 * time.Second}}
 	if err := appliance.Run(t.Context()); err != nil {
 		t.Fatal(err)
@@ -245,13 +247,13 @@ func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: waitfor FILE TEXT")
 	}
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		text, err := os.ReadFile(ts.MkAbs(args[0]))
 		if err == nil && strings.Contains(string(text), args[1]) {
 			return
 		}
 		if time.Now().After(deadline) {
-			ts.Fatalf("%s has no %s after 30 s", args[0], args[1])
+			ts.Fatalf("%s has no %s after five minutes", args[0], args[1])
 		}
 	}
 }
