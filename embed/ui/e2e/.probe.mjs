@@ -1,10 +1,30 @@
-import { login, openBrowser, openPage, startServer } from "/work/wt/ui/embed/ui/e2e/world.js";
+import { login, openBrowser, openPage, startServer, setUp } from "./world.js";
+import { seed } from "./seed.js";
 const server = await startServer(); const browser = await openBrowser();
 try {
+const send = await setUp(server); await seed(send, {projects: 40});
 const { page, faults } = await openPage(browser, server.url);
-await page.goto("/"); await page.waitForTimeout(500);
-page.setDefaultTimeout(4000);
-try { await login(page); } catch (e) { console.log(String(e).slice(0,600)); }
-console.log(faults, await page.locator("body").innerText());
+page.setDefaultTimeout(3000);
+await page.goto("/projects?status=abandoned"); await login(page);
+await page.getByRole("button", { name: "Unsaved view" }).click();
+await page.getByRole("menuitem", { name: "Save this view" }).click();
+await page.getByLabel("Name", { exact: true }).fill("Given up");
+await page.keyboard.press("Enter");
+console.log(await page.evaluate(() => JSON.stringify({...localStorage})));
+await page.goto("/projects");
+await page.getByRole("button", { name: "All projects" }).click();
+await page.waitForTimeout(300);
+console.log(await page.locator("[role=menu]").ariaSnapshot().catch(String));
 await page.screenshot({path:"/tmp/p.png"});
+await page.goto("/projects?status=planned&sort=name");
+await page.getByRole("table", { name: "Projects" }).locator("tbody a").first().waitFor();
+for (const key of ["j", "x", "j", "x"]) await page.keyboard.press(key);
+await page.getByRole("button", { name: "Set status" }).click();
+await page.getByRole("menuitem", { name: "Active" }).click();
+await page.waitForTimeout(800);
+await page.keyboard.press("j");
+await page.waitForTimeout(200);
+console.log(await page.evaluate(() => [document.activeElement.outerHTML.slice(0,200), document.querySelectorAll("[role=menu],[role=dialog]").length]));
+await page.screenshot({path:"/tmp/p2.png"});
+console.log(faults);
 } finally { await browser.close(); await server.stop(); }

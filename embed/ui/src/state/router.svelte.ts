@@ -60,7 +60,7 @@ export function followLinks(event: MouseEvent): void {
 
 /** Pages of the server that are not this application's. */
 function servedElsewhere(path: string): boolean {
-  return /^\/(api|docs|problems|metrics|livez|readyz|openapi\.json)(\/|$)/.test(path);
+  return /^\/(api|docs|guide|problems|metrics|livez|readyz|openapi\.json|licenses\.txt)(\/|$)/.test(path);
 }
 
 /** The parameters of a path under a pattern such as /projects/:id, or null. */
