@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"math"
 	"os"
 	"path/filepath"
 	"time"
@@ -18,7 +19,7 @@ const (
 	finishPages = 2000
 	// hugeLogBytes is when the writer copies whatever is left: a log that outgrows
 	// the disk is worse than a pause.
-	hugeLogBytes = 16 * checkpointBytes
+	hugeLogBytes = 4 * checkpointBytes
 
 	checkpointInterval = 200 * time.Millisecond
 )
@@ -46,14 +47,26 @@ func (s *Store) checkpoints() {
 		if size < checkpointBytes {
 			continue
 		}
-		s.releaseIdleReaders()
-		left, err := checkpoint(c)
+		left, err := s.catchUp(c)
 		if err != nil {
 			s.log.Warn("checkpoint failed", "error", err)
 			continue
 		}
 		if left <= finishPages || size >= hugeLogBytes {
 			s.writer.pause.Store(true)
+		}
+	}
+}
+
+// catchUp copies the log, and what was appended meanwhile, as long as less is
+// left each time. It returns how many pages are.
+func (s *Store) catchUp(c *conn) (left int64, err error) {
+	left = math.MaxInt64
+	for {
+		before := left
+		s.releaseIdleReaders()
+		if left, err = checkpoint(c); err != nil || left <= finishPages || left >= before {
+			return left, err
 		}
 	}
 }
