@@ -38,7 +38,7 @@ var (
 	migrationPragmas = []string{"journal_mode(wal)", "synchronous(full)", "foreign_keys(0)", "cache_size(-32000)"}
 )
 
-// checkpointPages is how large the write-ahead log may grow before it is copied
+// checkpointBytes is how large the write-ahead log may grow before it is copied
 // into the database: 20 000 pages of 4 KiB. A larger log means fewer copies of
 // the same page (1.4 times the commits of SQLite's default of 1 000).
 const checkpointBytes = 20_000 * 4096
