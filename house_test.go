@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -53,7 +54,63 @@ var (
 	io   = []string{"os", "net", "net/http", "database/sql", "io/fs", "os/exec", "syscall", "log", "log/slog"}
 )
 
+// issuers are the functions that may issue a scope, each with its reason. Tests
+// may too.
+var issuers = map[string]string{
+	"auth/service.go: Authenticate":           "an access token that holds",
+	"auth/service.go: authenticateAPIToken":   "an API token that holds",
+	"auth/storetest/storetest.go: scope":      "the contract's tests",
+	"storage/scores.go: Rescore":              "background work in each tenant",
+	"storage/search_index.go: indexUnindexed": "background work in each tenant",
+}
+
 func TestTheHouseStands(t *testing.T) {
+	eachFile(t, func(name string) { checkImports(t, name) })
+}
+
+// TestOnlyTheListedIssueScopes finds every mention of tenancy.Issue.
+func TestOnlyTheListedIssueScopes(t *testing.T) {
+	found := map[string]bool{}
+	eachFile(t, func(name string) {
+		parsed, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, spec := range parsed.Imports {
+			if spec.Path.Value == `"maestro/tenancy"` && spec.Name != nil {
+				t.Errorf("%s calls package tenancy %s, which hides what it asks of it", name, spec.Name.Name)
+			}
+		}
+		for _, declaration := range parsed.Decls {
+			where := name
+			if f, ok := declaration.(*ast.FuncDecl); ok {
+				where += ": " + f.Name.Name
+			}
+			ast.Inspect(declaration, func(n ast.Node) bool {
+				if s, ok := n.(*ast.SelectorExpr); ok && s.Sel.Name == "Issue" {
+					if of, ok := s.X.(*ast.Ident); ok && of.Name == "tenancy" {
+						found[where] = true
+					}
+				}
+				return true
+			})
+		}
+	})
+	for where := range found {
+		if issuers[where] == "" {
+			t.Errorf("%s may not issue a scope", where)
+		}
+	}
+	for where := range issuers {
+		if !found[where] {
+			t.Errorf("%s issues no scope: take it off the list", where)
+		}
+	}
+}
+
+// eachFile calls check for every file of the house that is no test.
+func eachFile(t *testing.T, check func(name string)) {
+	t.Helper()
 	files := 0
 	err := fs.WalkDir(os.DirFS("."), ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil {
@@ -69,7 +126,7 @@ func TestTheHouseStands(t *testing.T) {
 			return nil
 		}
 		files++
-		checkImports(t, name)
+		check(name)
 		return nil
 	})
 	if err != nil {

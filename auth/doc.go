@@ -11,7 +11,7 @@
 //   - Authority is compared by integers (epochs), never by times.
 //   - What is kept at rest of a secret is a hash. A secret never reaches a log,
 //     an error or the audit trail.
-//   - tenancy.Issue is called here and by the operator's maintenance only.
+//   - tenancy.Issue is called here and by the store's background work only.
 //
 // It reaches the database through Store, which it declares and storage
 // implements, and must never know SQL or HTTP.

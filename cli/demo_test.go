@@ -80,6 +80,7 @@ func TestDemoOfTheBinary(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		awaitScores(t, c)
 		var n tenant
 		for p, err := range c.AllProjects(t.Context(), client.ListProjectsParams{Limit: 500}) {
 			if err != nil {
@@ -112,5 +113,22 @@ func TestDemoOfTheBinary(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(tenant{})); diff != "" {
 		t.Errorf("the demo (-want +got):\n%s", diff)
+	}
+}
+
+// awaitScores waits for the scores that follow in the background.
+func awaitScores(t *testing.T, c *client.Client) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		tenant, err := c.GetOwnTenant(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tenant.ScoresStaleSince == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("scores wait to be derived since %s", *tenant.ScoresStaleSince)
+		}
 	}
 }

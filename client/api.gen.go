@@ -430,17 +430,17 @@ type PointList struct {
 }
 
 type Problem struct {
-	// How much of it the tenant holds
+	// How much of it there is
 	Current int64 `json:"current"`
 	// This failure, in words
 	Detail string `json:"detail"`
 	// Every value that is wrong
 	Errors []Violation `json:"errors"`
-	// How much of it the tenant may hold
+	// How much of it there may be
 	Limit int64 `json:"limit"`
 	// Names this request in the server's log
 	RequestID string `json:"request_id"`
-	// What the tenant may hold no more of
+	// What there may be no more of: users, projects, artifacts, storage_bytes or roles of the tenant, api_tokens of the user
 	Resource string `json:"resource"`
 	// The HTTP status
 	Status int64 `json:"status"`
@@ -724,7 +724,7 @@ type Tenant struct {
 	// Unique in the installation
 	Name string `json:"name"`
 	// Since when success scores wait to be derived anew; null when all are up to date
-	ScoresStaleSince string `json:"scores_stale_since"`
+	ScoresStaleSince *string `json:"scores_stale_since"`
 	// Unique in the installation; what people type at login
 	Slug string `json:"slug"`
 	// How the parts of the success score are weighed

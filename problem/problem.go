@@ -15,7 +15,7 @@ const (
 	Malformed           Code = "malformed"              // 400: not JSON, not UTF-8, not the shape asked for
 	Unauthenticated     Code = "unauthenticated"        // 401: no credential, or one that does not hold
 	Forbidden           Code = "forbidden"              // 403: the caller lacks the route's permission
-	LimitReached        Code = "limit-reached"          // 403: the tenant holds all it may hold
+	LimitReached        Code = "limit-reached"          // 403: the tenant, or the user, holds all it may hold
 	NotFound            Code = "not-found"              // 404: nothing of the caller's tenant has that name
 	MethodNotAllowed    Code = "method-not-allowed"     // 405
 	NotAcceptable       Code = "not-acceptable"         // 406
@@ -58,9 +58,9 @@ type Violation struct {
 	Message  string `json:"message" doc:"What is wrong with it, without repeating it"`
 }
 
-// Limit says which limit of a tenant was reached.
+// Limit says which limit of a tenant, or of a user, was reached.
 type Limit struct {
-	Resource string // users, projects, artifacts, storage_bytes
+	Resource string // users, projects, artifacts, storage_bytes; roles of a tenant; api_tokens of a user
 	Limit    int64
 	Current  int64
 }

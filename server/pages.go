@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"io/fs"
-	"mime"
 	"net/http"
 	"path"
 	"slices"
@@ -43,7 +42,8 @@ func loadAssets(files fs.FS) map[string]asset {
 	return assets
 }
 
-// mediaTypeOf does not ask the machine, whose tables differ.
+// mediaTypeOf knows the files that are inside the binary. It does not ask the
+// machine, whose tables differ.
 func mediaTypeOf(name string) string {
 	switch path.Ext(name) {
 	case ".html":
@@ -60,9 +60,8 @@ func mediaTypeOf(name string) string {
 		return "font/woff2"
 	case ".md":
 		return "text/markdown; charset=utf-8"
-	}
-	if known := mime.TypeByExtension(path.Ext(name)); known != "" {
-		return known
+	case "": // a license
+		return "text/plain; charset=utf-8"
 	}
 	return "application/octet-stream"
 }

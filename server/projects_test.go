@@ -129,6 +129,8 @@ func TestARepeatedPostCreatesOnce(t *testing.T) {
 	w.acme.send("POST", "/projects", `{"name":"other"}`, "Idempotency-Key", "k1").problem(problem.IdempotencyMismatch)
 	w.beta.send("POST", "/projects", `{"name":"other"}`, "Idempotency-Key", "k1").want(201)
 	w.acme.send("POST", "/projects", `{"name":"x"}`, "Idempotency-Key", strings.Repeat("k", 256)).problem(problem.Validation)
+	w.acme.send("DELETE", "/projects/"+first.object()["id"].(string), "").want(204)
+	w.acme.send("POST", "/projects", body, "Idempotency-Key", "k1").problem(problem.NotFound)
 }
 
 func TestListsPageToTheirEnd(t *testing.T) {

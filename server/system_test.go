@@ -4,12 +4,14 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"io"
+	"io/fs"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"maestro/auth"
+	"maestro/embed"
 	"maestro/problem"
 )
 
@@ -37,6 +39,18 @@ func TestEveryProblemHasItsPage(t *testing.T) {
 		}
 	}
 	w.nobody.send("GET", "//problems/unheard-of", "").problem(problem.NotFound)
+}
+
+// TestEveryAssetHasItsMediaType fails when the binary holds a kind of file that
+// mediaTypeOf does not know.
+func TestEveryAssetHasItsMediaType(t *testing.T) {
+	for room, files := range map[string]fs.FS{"swagger": embed.Swagger(), "ui": embed.UI()} {
+		for name, a := range loadAssets(files) {
+			if a.mediaType == "application/octet-stream" {
+				t.Errorf("%s of %s has no media type", name, room)
+			}
+		}
+	}
 }
 
 func TestTheDocumentListsEveryRouteWithItsPermission(t *testing.T) {

@@ -4,6 +4,6 @@
 //
 // Invariants: an id is a UUID and is never used twice; a Scope names exactly one
 // tenant and one actor and cannot be changed after it was issued; nothing here
-// does I/O. Only authentication, and the maintenance that an operator starts,
-// may issue a Scope (a test in the cli package holds the list of callers).
+// does I/O. Only authentication and the store's background work may issue a Scope
+// (house_test.go holds the list of callers).
 package tenancy

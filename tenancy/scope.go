@@ -17,8 +17,8 @@ type Actor struct {
 }
 
 // Scope is the proof that an actor may act in one tenant. Tenant data is reached
-// through a Scope only, and a Scope is issued only by authentication and by
-// maintenance that the operator starts. The zero Scope reaches nothing.
+// through a Scope only, and a Scope is issued only by authentication and by the
+// store's background work. The zero Scope reaches nothing.
 type Scope struct {
 	tenant ID
 	actor  Actor

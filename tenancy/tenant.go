@@ -63,7 +63,7 @@ type Tenant struct {
 	Use Use `json:"use" doc:"What the tenant holds now"`
 
 	// ScoresStaleSince tells the lag of the scores that depend on other projects.
-	ScoresStaleSince *Time `json:"scores_stale_since" doc:"Since when success scores wait to be derived anew; null when all are up to date"`
+	ScoresStaleSince *Time `json:"scores_stale_since" nullable:"true" doc:"Since when success scores wait to be derived anew; null when all are up to date"`
 
 	CreatedAt Time  `json:"created_at"`
 	UpdatedAt Time  `json:"updated_at"`
