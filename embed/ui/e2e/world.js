@@ -20,6 +20,8 @@ export async function startServer(...extra) {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const child = spawn(binary, ["serve", "--data", dir, "--listen", `127.0.0.1:${port}`, ...extra], { stdio: ["ignore", "ignore", process.env.E2E_LOG ? "inherit" : "ignore"] });
+  const orphan = () => child.kill("SIGKILL");
+  process.once("exit", orphan); // a run that is cut short leaves no server behind
   for (let i = 0; ; i++) {
     if (await fetch(`${url}/readyz`).then((r) => r.ok, () => false)) break;
     if (i > 100 || child.exitCode !== null) throw new Error("the server did not start");
@@ -32,6 +34,7 @@ export async function startServer(...extra) {
       const ended = new Promise((resolve) => child.once("exit", resolve));
       child.kill("SIGTERM");
       await ended;
+      process.off("exit", orphan);
       rmSync(dir, { recursive: true });
     },
   };
