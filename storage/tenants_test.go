@@ -51,11 +51,11 @@ func TestTenantsAreKeptApartByNameAndSlug(t *testing.T) {
 	if _, err := s.TenantBySlug(background, "half"); problem.CodeOf(err) != problem.NotFound {
 		t.Error("a tenant whose first user was refused exists")
 	}
-	changed, err := s.UpdateTenant(background, made.ID, func(r int64) bool { return r == 1 }, func(f *tenancy.TenantFields) error { f.MaxProjects = 7; return nil }, nil)
+	changed, err := s.UpdateTenant(background, made.ID, func(r int64) bool { return r == 1 }, func(f *tenancy.TenantFields) error { f.MaxProjects = 7; return nil })
 	if err != nil || changed.MaxProjects != 7 || changed.Revision != 2 {
 		t.Errorf("got %+v, %v", changed, err)
 	}
-	_, err = s.UpdateTenant(background, made.ID, func(r int64) bool { return r == 1 }, func(*tenancy.TenantFields) error { return nil }, nil)
+	_, err = s.UpdateTenant(background, made.ID, func(r int64) bool { return r == 1 }, func(*tenancy.TenantFields) error { return nil })
 	wantCode(t, err, problem.PreconditionFailed)
 }
 
@@ -68,7 +68,7 @@ func TestADeletedTenantIsGoneAtOnceAndRemovedInSlices(t *testing.T) {
 	}
 	kept := newProject(t, stays, "kept")
 	id := doomed.scope.Tenant()
-	if err := s.DeleteTenant(background, id, nil, nil); err != nil {
+	if err := s.DeleteTenant(background, id, nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.TenantByID(background, id); problem.CodeOf(err) != problem.NotFound {
@@ -76,7 +76,7 @@ func TestADeletedTenantIsGoneAtOnceAndRemovedInSlices(t *testing.T) {
 	}
 	_, _, err := doomed.CreateProject(background, tracking.ProjectFields{Name: "late", Status: tracking.Planned}, Idempotency{})
 	wantCode(t, err, problem.NotFound)
-	wantCode(t, s.DeleteTenant(background, id, nil, nil), problem.NotFound)
+	wantCode(t, s.DeleteTenant(background, id, nil), problem.NotFound)
 
 	// The name is free again, and the new tenant is another one.
 	again := newTenant(t, s, "doomed")
