@@ -63,7 +63,7 @@ const (
 		FROM tenants t JOIN series s ON s.tenant_id = t.id WHERE t.deleted_at IS NULL AND s.points <> actual`
 	countedUsages = `SELECT a.tenant_id, a.usage_count, (SELECT count(*) FROM artifact_usage u WHERE u.tenant_id = a.tenant_id AND u.artifact_id = a.id) AS actual
 		FROM tenants t JOIN artifacts a ON a.tenant_id = t.id WHERE t.deleted_at IS NULL AND a.usage_count <> actual`
-	countedImpacts = `SELECT a.tenant_id, a.impact_sum, (SELECT coalesce(sum(` + units + `), 0) FROM artifact_usage u WHERE u.tenant_id = a.tenant_id AND u.artifact_id = a.id) AS actual
+	countedImpacts = `SELECT a.tenant_id, a.impact_sum, (SELECT coalesce(sum(` + impactUnits + `), 0) FROM artifact_usage u WHERE u.tenant_id = a.tenant_id AND u.artifact_id = a.id) AS actual
 		FROM tenants t JOIN artifacts a ON a.tenant_id = t.id WHERE t.deleted_at IS NULL AND (a.impact_sum <> actual
 			OR a.impact_count <> (SELECT count(impact_score) FROM artifact_usage u WHERE u.tenant_id = a.tenant_id AND u.artifact_id = a.id))`
 	countedRefs = `SELECT b.tenant_id, b.refs, (SELECT count(*) FROM artifacts a WHERE a.tenant_id = b.tenant_id AND a.content_hash = b.content_hash AND a.has_content = 1) AS actual
