@@ -18,18 +18,18 @@ const (
 		WHERE u.tenant_id = p.tenant_id AND u.project_id = p.id AND p.tenant_id = $1 AND p.problem_class = $2`
 
 	// $2 is the sum and $3 the weight that the tenant's mean has in every estimate.
-	selectTop = `SELECT ` + matchColumns + `, d.units, d.scored FROM (
-			SELECT id, impact_sum AS units, impact_count AS scored FROM artifacts
+	selectTop = `SELECT ` + artifactColumns + `, d.units, d.scored FROM (
+			SELECT id AS ranked, impact_sum AS units, impact_count AS scored FROM artifacts
 			WHERE tenant_id = $1 AND impact_count > 0 AND is_active = 1 AND ($4 = '' OR type = $4)
 			ORDER BY (impact_sum + $2) / (impact_count + $3) DESC, id LIMIT $5
-		) AS d JOIN artifacts a ON a.tenant_id = $1 AND a.id = d.id
+		) AS d JOIN artifacts a ON a.tenant_id = $1 AND a.id = d.ranked
 		ORDER BY (d.units + $2) / (d.scored + $3) DESC, a.id`
 
-	selectTopOfClass = `SELECT ` + matchColumns + `, d.units, d.scored FROM (
-			SELECT u.artifact_id AS id, sum(` + impactUnits + `) AS units, count(u.impact_score) AS scored
+	selectTopOfClass = `SELECT ` + artifactColumns + `, d.units, d.scored FROM (
+			SELECT u.artifact_id AS ranked, sum(` + impactUnits + `) AS units, count(u.impact_score) AS scored
 			FROM projects p CROSS JOIN artifact_usage u
 			WHERE u.tenant_id = p.tenant_id AND u.project_id = p.id AND p.tenant_id = $1 AND p.problem_class = $6 AND u.impact_score IS NOT NULL GROUP BY u.artifact_id
-		) AS d JOIN artifacts a ON a.tenant_id = $1 AND a.id = d.id
+		) AS d JOIN artifacts a ON a.tenant_id = $1 AND a.id = d.ranked
 		WHERE a.is_active = 1 AND ($4 = '' OR a.type = $4)
 		ORDER BY (d.units + $2) / (d.scored + $3) DESC, a.id LIMIT $5`
 )
