@@ -113,6 +113,9 @@ func (s *Store) removeTenant(ctx context.Context, tenant tenancy.ID) error {
 	start := s.now()
 	for _, removal := range removals {
 		for {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 			removed := int64(0)
 			err := s.writer.do(ctx, tenant, func(tx *Tx) (err error) {
 				removed, err = tx.exec(removal, tenant, removalSlice)

@@ -2,9 +2,10 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"testing"
-	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 
@@ -60,8 +61,7 @@ func TestTenantsAreKeptApartByNameAndSlug(t *testing.T) {
 }
 
 func TestADeletedTenantIsGoneAtOnceAndRemovedInSlices(t *testing.T) {
-	dir := t.TempDir()
-	s := reopenStore(t, dir)
+	s := openStore(t)
 	doomed, stays := newTenant(t, s, "doomed"), newTenant(t, s, "stays")
 	for i := range 3*removalSlice + 7 {
 		newProject(t, doomed, fmt.Sprint("p", i))
@@ -84,15 +84,14 @@ func TestADeletedTenantIsGoneAtOnceAndRemovedInSlices(t *testing.T) {
 		t.Fatal("an id was used twice")
 	}
 
-	// A pass that is cut short goes on later.
-	ctx, cancel := context.WithCancel(background)
-	go func() {
-		for count(t, s, "SELECT count(*) FROM projects WHERE tenant_id = $1", id) > removalSlice {
-			time.Sleep(time.Millisecond)
-		}
-		cancel()
-	}()
-	_ = s.Maintain(ctx)
+	// A pass that is cut short, after two slices of projects, goes on later.
+	before := slices.IndexFunc(removals, func(statement string) bool { return tableOf(statement) == "projects" })
+	if err := s.removeDeletedTenants(&shortContext{background, before + 2}); !errors.Is(err, context.Canceled) {
+		t.Fatalf("got %v, want the context's error", err)
+	}
+	if n := count(t, s, "SELECT count(*) FROM projects WHERE tenant_id = $1", id); n != removalSlice+7 {
+		t.Fatalf("%d projects are left by two slices, want %d", n, removalSlice+7)
+	}
 	if err := s.Maintain(background); err != nil {
 		t.Fatal(err)
 	}
@@ -105,6 +104,20 @@ func TestADeletedTenantIsGoneAtOnceAndRemovedInSlices(t *testing.T) {
 		t.Error("another tenant's project is gone:", err)
 	}
 	checkIntegrity(t, s)
+}
+
+// shortContext ends after it was asked so many times whether it has.
+type shortContext struct {
+	context.Context
+	left int
+}
+
+func (c *shortContext) Err() error {
+	if c.left == 0 {
+		return context.Canceled
+	}
+	c.left--
+	return nil
 }
 
 // TestRemovalCoversEveryTenantTable fails when a table of tenants' rows is added
