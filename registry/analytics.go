@@ -2,7 +2,6 @@ package registry
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"maestro/tenancy"
@@ -70,22 +69,4 @@ func (m *Month) UnmarshalText(text []byte) error {
 	}
 	*m = Month(12*t.Year() + int(t.Month()) - 1)
 	return nil
-}
-
-// FillMonths sorts counts by month and adds the months between the first and
-// the last that have none. Several counts of one month are added up.
-func FillMonths(counts []MonthUsage) []MonthUsage {
-	if len(counts) == 0 {
-		return []MonthUsage{}
-	}
-	byMonth := func(a, b MonthUsage) int { return int(a.Month - b.Month) }
-	first, last := slices.MinFunc(counts, byMonth).Month, slices.MaxFunc(counts, byMonth).Month
-	filled := make([]MonthUsage, last-first+1)
-	for i := range filled {
-		filled[i].Month = first + Month(i)
-	}
-	for _, c := range counts {
-		filled[c.Month-first].Count += c.Count
-	}
-	return filled
 }

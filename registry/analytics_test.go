@@ -26,35 +26,6 @@ func TestAnalyticsImpacts(t *testing.T) {
 	}
 }
 
-func TestFillMonths(t *testing.T) {
-	month := func(text string) (m Month) {
-		if err := m.UnmarshalText([]byte(text)); err != nil {
-			t.Fatal(err)
-		}
-		return m
-	}
-	for _, test := range []struct {
-		name   string
-		counts []MonthUsage
-		want   string
-	}{
-		{"nothing", nil, `[]`},
-		{"one month", []MonthUsage{{month("2026-01"), 3}}, `[{"month":"2026-01","count":3}]`},
-		{
-			"over a new year, out of order, one month twice",
-			[]MonthUsage{{month("2026-02"), 1}, {month("2025-11"), 2}, {month("2026-02"), 4}},
-			`[{"month":"2025-11","count":2},{"month":"2025-12","count":0},{"month":"2026-01","count":0},{"month":"2026-02","count":5}]`,
-		},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			got, err := json.Marshal(FillMonths(test.counts))
-			if err != nil || string(got) != test.want {
-				t.Errorf("got %s, %v, want %s", got, err, test.want)
-			}
-		})
-	}
-}
-
 func TestMonth(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		instant := anyTime.Draw(t, "time")
@@ -75,6 +46,9 @@ func TestMonth(t *testing.T) {
 		if err := m.UnmarshalText([]byte(text)); err == nil || m != 7 {
 			t.Errorf("%q was read as %v", text, m)
 		}
+	}
+	if text, err := json.Marshal(MonthUsage{Month: MonthOf(0), Count: 3}); err != nil || string(text) != `{"month":"1970-01","count":3}` {
+		t.Errorf("got %s, %v", text, err)
 	}
 	if got := tenancy.Time(0); MonthOf(got).Begin() != got {
 		t.Errorf("1970 begins at %v", MonthOf(got).Begin())

@@ -4,31 +4,10 @@ package registry
 // artifact is thought to have had before its own.
 const PriorPlays = 5
 
-// Impact is the running sum of impact scores, so that a mean changes in the
-// transaction that records a usage. The zero value is of no scores.
+// Impact is a sum of impact scores. The zero value is of no scores.
 type Impact struct {
 	Sum   float64
 	Count int64 // usages that have a score
-}
-
-// Add counts a score. Nil, a usage without one, changes nothing.
-func (i Impact) Add(score *float64) Impact {
-	if score == nil {
-		return i
-	}
-	return Impact{Sum: i.Sum + *score, Count: i.Count + 1}
-}
-
-// Remove takes back a score that was added. Without any score left the sum is
-// exactly zero, whatever rounding left behind.
-func (i Impact) Remove(score *float64) Impact {
-	switch {
-	case score == nil:
-		return i
-	case i.Count <= 1:
-		return Impact{}
-	}
-	return Impact{Sum: i.Sum - *score, Count: i.Count - 1}
 }
 
 // And returns the impact of both.

@@ -131,7 +131,7 @@ func (s *Server) updateTenant(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	t, err := s.store.UpdateTenant(ctx, in.ID, match, in.Body.onto, nil)
+	t, err := s.store.UpdateTenant(ctx, in.ID, match, in.Body.onto)
 	if err != nil {
 		return nil, err
 	}
@@ -146,5 +146,5 @@ func (s *Server) deleteTenant(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return nil, s.store.DeleteTenant(ctx, in.ID, match, nil)
+	return nil, s.store.DeleteTenant(ctx, in.ID, match)
 }

@@ -12,7 +12,7 @@ import (
 const (
 	countProjectsOf = `SELECT count(DISTINCT project_id) FROM artifact_usage WHERE tenant_id = $1 AND artifact_id = $2`
 
-	selectImpactsOf = `SELECT impact_source, sum(` + units + `), count(*) FROM artifact_usage
+	selectImpactsOf = `SELECT impact_source, sum(` + impactUnits + `), count(*) FROM artifact_usage
 		WHERE tenant_id = $1 AND artifact_id = $2 AND impact_score IS NOT NULL GROUP BY impact_source`
 
 	countUsesBetween = `SELECT count(*) FROM artifact_usage WHERE tenant_id = $1 AND artifact_id = $2 AND used_at >= $3 AND used_at < $4`
@@ -43,7 +43,7 @@ func (t *Tenant) ArtifactAnalytics(ctx context.Context, id tenancy.ID) (a regist
 		}
 		impacts := map[registry.ImpactSource]registry.Impact{}
 		err = c.query(ctx, selectImpactsOf, []any{t.scope.Tenant(), id}, func(r row) error {
-			impacts[registry.ImpactSource(r.text(0))] = registry.Impact{Sum: float64(r.int(1)) / unitsPerPoint, Count: r.int(2)}
+			impacts[registry.ImpactSource(r.text(0))] = registry.Impact{Sum: float64(r.int(1)) / unitsPerScore, Count: r.int(2)}
 			return nil
 		})
 		if err != nil {

@@ -6,9 +6,11 @@ import (
 	"fmt"
 )
 
-// Check reads the whole database and reports everything that contradicts itself:
-// damaged pages, references to nothing, counters that are not what they count.
-// It takes time in proportion to the database and changes nothing.
+// Check reads the whole database and reports where it contradicts itself: damaged
+// pages, references to nothing, and each of counters that is not what it counts.
+// What is derived beyond those (means and scores, the summaries of series, the
+// words of the search index) and the files of content it does not look at. It
+// takes time in proportion to the database and changes nothing.
 func (s *Store) Check(ctx context.Context) error {
 	var faults []error
 	err := s.snapshot(ctx, func(c *conn) error {
@@ -42,12 +44,13 @@ func (s *Store) Check(ctx context.Context) error {
 	return errors.Join(append(faults, err)...)
 }
 
-// counters find the tenants whose counters are wrong. Deleted tenants' rows are
-// on their way out and are not counted.
+// counters find where a counter is wrong: its tenant, what it says and what there
+// is. Deleted tenants' rows are on their way out and are not counted.
 var counters = []struct{ name, statement string }{
 	{"users", countedUsers}, {"projects", countedProjects}, {"artifacts", countedArtifacts}, {"bytes", countedBytes},
 	{"points of a series", countedPoints}, {"usages of an artifact", countedUsages},
-	{"billionths of impact of an artifact", countedImpacts}, {"artifacts with a content", countedRefs},
+	{"billionths of impact of an artifact", countedImpacts}, {"scores of an artifact", countedScores},
+	{"artifacts with a content", countedRefs},
 }
 
 const (
@@ -63,9 +66,10 @@ const (
 		FROM tenants t JOIN series s ON s.tenant_id = t.id WHERE t.deleted_at IS NULL AND s.points <> actual`
 	countedUsages = `SELECT a.tenant_id, a.usage_count, (SELECT count(*) FROM artifact_usage u WHERE u.tenant_id = a.tenant_id AND u.artifact_id = a.id) AS actual
 		FROM tenants t JOIN artifacts a ON a.tenant_id = t.id WHERE t.deleted_at IS NULL AND a.usage_count <> actual`
-	countedImpacts = `SELECT a.tenant_id, a.impact_sum, (SELECT coalesce(sum(` + units + `), 0) FROM artifact_usage u WHERE u.tenant_id = a.tenant_id AND u.artifact_id = a.id) AS actual
-		FROM tenants t JOIN artifacts a ON a.tenant_id = t.id WHERE t.deleted_at IS NULL AND (a.impact_sum <> actual
-			OR a.impact_count <> (SELECT count(impact_score) FROM artifact_usage u WHERE u.tenant_id = a.tenant_id AND u.artifact_id = a.id))`
+	countedImpacts = `SELECT a.tenant_id, a.impact_sum, (SELECT coalesce(sum(` + impactUnits + `), 0) FROM artifact_usage u WHERE u.tenant_id = a.tenant_id AND u.artifact_id = a.id) AS actual
+		FROM tenants t JOIN artifacts a ON a.tenant_id = t.id WHERE t.deleted_at IS NULL AND a.impact_sum <> actual`
+	countedScores = `SELECT a.tenant_id, a.impact_count, (SELECT count(impact_score) FROM artifact_usage u WHERE u.tenant_id = a.tenant_id AND u.artifact_id = a.id) AS actual
+		FROM tenants t JOIN artifacts a ON a.tenant_id = t.id WHERE t.deleted_at IS NULL AND a.impact_count <> actual`
 	countedRefs = `SELECT b.tenant_id, b.refs, (SELECT count(*) FROM artifacts a WHERE a.tenant_id = b.tenant_id AND a.content_hash = b.content_hash AND a.has_content = 1) AS actual
 		FROM tenants t JOIN blobs b ON b.tenant_id = t.id WHERE t.deleted_at IS NULL AND b.refs <> actual`
 )

@@ -201,7 +201,7 @@ func (r row) null(i int) bool         { return r.s.columnType(r.at+i) == sqlite3
 func (r row) text(i int) string       { return string(r.s.columnBytes(r.at + i)) }
 func (r row) int(i int) int64         { return r.s.columnInt(r.at + i) }
 func (r row) bool(i int) bool         { return r.int(i) != 0 }
-func (r row) float(i int) float64     { return r.s.columnFloat(r.at + i) }
+func (r row) float(i int) float64     { return r.s.columnFloat(r.at + i) } // of an INTEGER too
 func (r row) time(i int) tenancy.Time { return tenancy.Time(r.int(i)) }
 func (r row) id(i int) tenancy.ID     { return tenancy.ID(r.s.columnBytes(r.at + i)) }
 func (r row) bytes(i int) []byte      { return append([]byte{}, r.s.columnBytes(r.at+i)...) }
@@ -213,9 +213,6 @@ func (r row) object(i int) tenancy.Object {
 	}
 	return append(tenancy.Object{}, text...)
 }
-
-// number reads a column of either number type, as sums and differences are.
-func (r row) number(i int) float64 { return r.float(i) }
 
 // value reads a column as what it is: nil, int64, float64, string or []byte.
 func (r row) value(i int) any {

@@ -18,7 +18,7 @@ func TestTheDatabaseKeepsTheContractOfIdentity(t *testing.T) {
 			Store:     s,
 			NewTenant: func(slug string) tenancy.ID { return newTenant(t, s, slug).scope.Tenant() },
 			SetActive: func(tenant tenancy.ID, active bool) {
-				_, err := s.UpdateTenant(background, tenant, nil, func(f *tenancy.TenantFields) error { f.IsActive = active; return nil }, nil)
+				_, err := s.UpdateTenant(background, tenant, nil, func(f *tenancy.TenantFields) error { f.IsActive = active; return nil })
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -125,7 +125,7 @@ func TestIdentityGoesWithItsTenant(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := s.DeleteTenant(background, doomed.scope.Tenant(), nil, nil); err != nil {
+	if err := s.DeleteTenant(background, doomed.scope.Tenant(), nil); err != nil {
 		t.Fatal(err)
 	}
 	accounts, err := s.Accounts(background, "ada@example.com", "")

@@ -71,6 +71,7 @@ var untenanted = map[string]string{
 	countedPoints:      "the check of the whole installation reads every tenant",
 	countedUsages:      "the check of the whole installation reads every tenant",
 	countedImpacts:     "the check of the whole installation reads every tenant",
+	countedScores:      "the check of the whole installation reads every tenant",
 	countedRefs:        "the check of the whole installation reads every tenant",
 	`DELETE FROM series WHERE tenant_id = $1 AND id IN (SELECT id FROM series WHERE tenant_id = $1 LIMIT $2)`: "by id, and the ids are of the tenant's own",
 

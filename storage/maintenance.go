@@ -67,24 +67,23 @@ func (s *Store) Maintain(ctx context.Context) error {
 const removalSlice = 100
 
 // removals empty a deleted tenant's tables, what refers before what is referred
-// to, so that no cascade makes a slice long. The statements of one removal run
-// in one write; the last says how many rows went. $2 is removalSlice. A test
-// compares the tables with the schema.
-var removals = [][]string{
-	{`DELETE FROM artifact_usage WHERE tenant_id = $1 AND id IN (SELECT id FROM artifact_usage WHERE tenant_id = $1 LIMIT $2)`},
-	{`DELETE FROM team_members WHERE tenant_id = $1 AND id IN (SELECT id FROM team_members WHERE tenant_id = $1 LIMIT $2)`},
-	{`DELETE FROM predictions WHERE tenant_id = $1 AND id IN (SELECT id FROM predictions WHERE tenant_id = $1 LIMIT $2)`},
-	{`DELETE FROM series WHERE tenant_id = $1 AND id IN (SELECT id FROM series WHERE tenant_id = $1 LIMIT $2)`},
-	{`DELETE FROM projects WHERE tenant_id = $1 AND id IN (SELECT id FROM projects WHERE tenant_id = $1 LIMIT $2)`},
-	{`DELETE FROM artifacts WHERE tenant_id = $1 AND id IN (SELECT id FROM artifacts WHERE tenant_id = $1 LIMIT $2)`}, // a trigger follows in the search index
-	{`DELETE FROM blobs WHERE tenant_id = $1 AND content_hash IN (SELECT content_hash FROM blobs WHERE tenant_id = $1 LIMIT $2)`},
-	{`DELETE FROM sessions WHERE tenant_id = $1 AND id IN (SELECT id FROM sessions WHERE tenant_id = $1 LIMIT $2)`},
-	{`DELETE FROM api_tokens WHERE tenant_id = $1 AND id IN (SELECT id FROM api_tokens WHERE tenant_id = $1 LIMIT $2)`},
-	{`DELETE FROM links WHERE tenant_id = $1 AND (user_id, kind) IN (SELECT user_id, kind FROM links WHERE tenant_id = $1 LIMIT $2)`},
-	{`DELETE FROM user_roles WHERE tenant_id = $1 AND (user_id, role) IN (SELECT user_id, role FROM user_roles WHERE tenant_id = $1 LIMIT $2)`},
-	{`DELETE FROM users WHERE tenant_id = $1 AND id IN (SELECT id FROM users WHERE tenant_id = $1 LIMIT $2)`},
-	{`DELETE FROM roles WHERE tenant_id = $1 AND name IN (SELECT name FROM roles WHERE tenant_id = $1 LIMIT $2)`},
-	{`DELETE FROM idempotency_keys WHERE tenant_id = $1 AND (actor_id, key) IN (SELECT actor_id, key FROM idempotency_keys WHERE tenant_id = $1 LIMIT $2)`},
+// to, so that no cascade makes a slice long. $2 is removalSlice. A test compares
+// the tables with the schema.
+var removals = []string{
+	`DELETE FROM artifact_usage WHERE tenant_id = $1 AND id IN (SELECT id FROM artifact_usage WHERE tenant_id = $1 LIMIT $2)`,
+	`DELETE FROM team_members WHERE tenant_id = $1 AND id IN (SELECT id FROM team_members WHERE tenant_id = $1 LIMIT $2)`,
+	`DELETE FROM predictions WHERE tenant_id = $1 AND id IN (SELECT id FROM predictions WHERE tenant_id = $1 LIMIT $2)`,
+	`DELETE FROM series WHERE tenant_id = $1 AND id IN (SELECT id FROM series WHERE tenant_id = $1 LIMIT $2)`,
+	`DELETE FROM projects WHERE tenant_id = $1 AND id IN (SELECT id FROM projects WHERE tenant_id = $1 LIMIT $2)`,
+	`DELETE FROM artifacts WHERE tenant_id = $1 AND id IN (SELECT id FROM artifacts WHERE tenant_id = $1 LIMIT $2)`, // a trigger follows in the search index
+	`DELETE FROM blobs WHERE tenant_id = $1 AND content_hash IN (SELECT content_hash FROM blobs WHERE tenant_id = $1 LIMIT $2)`,
+	`DELETE FROM sessions WHERE tenant_id = $1 AND id IN (SELECT id FROM sessions WHERE tenant_id = $1 LIMIT $2)`,
+	`DELETE FROM api_tokens WHERE tenant_id = $1 AND id IN (SELECT id FROM api_tokens WHERE tenant_id = $1 LIMIT $2)`,
+	`DELETE FROM links WHERE tenant_id = $1 AND (user_id, kind) IN (SELECT user_id, kind FROM links WHERE tenant_id = $1 LIMIT $2)`,
+	`DELETE FROM user_roles WHERE tenant_id = $1 AND (user_id, role) IN (SELECT user_id, role FROM user_roles WHERE tenant_id = $1 LIMIT $2)`,
+	`DELETE FROM users WHERE tenant_id = $1 AND id IN (SELECT id FROM users WHERE tenant_id = $1 LIMIT $2)`,
+	`DELETE FROM roles WHERE tenant_id = $1 AND name IN (SELECT name FROM roles WHERE tenant_id = $1 LIMIT $2)`,
+	`DELETE FROM idempotency_keys WHERE tenant_id = $1 AND (actor_id, key) IN (SELECT actor_id, key FROM idempotency_keys WHERE tenant_id = $1 LIMIT $2)`,
 }
 
 const (
@@ -114,14 +113,13 @@ func (s *Store) removeTenant(ctx context.Context, tenant tenancy.ID) error {
 	start := s.now()
 	for _, removal := range removals {
 		for {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 			removed := int64(0)
 			err := s.writer.do(ctx, tenant, func(tx *Tx) (err error) {
-				for _, statement := range removal {
-					if removed, err = tx.exec(statement, tenant, removalSlice); err != nil {
-						return err
-					}
-				}
-				return nil
+				removed, err = tx.exec(removal, tenant, removalSlice)
+				return err
 			})
 			if err != nil {
 				return err

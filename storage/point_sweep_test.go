@@ -92,7 +92,7 @@ func TestMaintenanceSweepsWhatADeletedTenantLeft(t *testing.T) {
 	project, kept := newProject(t, doomed, "p"), newProject(t, stays, "p")
 	fill(t, doomed, project.ID, "m", sweepSlice+1)
 	fill(t, stays, kept.ID, "m", 3)
-	if err := s.DeleteTenant(background, doomed.scope.Tenant(), nil, nil); err != nil {
+	if err := s.DeleteTenant(background, doomed.scope.Tenant(), nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Maintain(background); err != nil {

@@ -44,7 +44,7 @@ func BenchmarkRemoveTenant(b *testing.B) {
 		writer.Go(func() { during = write(removed) })
 		b.StartTimer()
 		start := time.Now()
-		if err := s.DeleteTenant(background, doomed.scope.Tenant(), nil, nil); err != nil {
+		if err := s.DeleteTenant(background, doomed.scope.Tenant(), nil); err != nil {
 			b.Fatal(err)
 		}
 		if err := s.Maintain(background); err != nil {

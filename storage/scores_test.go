@@ -97,7 +97,7 @@ func TestAScoreIsExactInItsOwnWriteAndFollowsInOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	weights := tenancy.SuccessWeights{BusinessImpact: 1, DeliverySpeed: 0.5}
-	if _, err := s.UpdateTenant(background, tenant.scope.Tenant(), nil, func(f *tenancy.TenantFields) error { f.SuccessWeights = weights; return nil }, nil); err != nil {
+	if _, err := s.UpdateTenant(background, tenant.scope.Tenant(), nil, func(f *tenancy.TenantFields) error { f.SuccessWeights = weights; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	clear(s.rescoreAfter)

@@ -19,12 +19,9 @@ const (
 	newestMatches = `SELECT rowid FROM artifact_search WHERE artifact_search MATCH $1 AND rowid BETWEEN $2 AND $3 ORDER BY rowid DESC LIMIT $4`
 	countMatches  = `SELECT count(*), coalesce(min(rowid), 0) FROM (` + newestMatches + `)`
 	// CROSS JOIN keeps SQLite from beginning with all of the tenant's artifacts.
-	selectMatches = `SELECT s.rowid, ` + matchColumns + ` FROM (` + newestMatches + `) AS s
+	selectMatches = `SELECT s.rowid, ` + artifactColumns + ` FROM (` + newestMatches + `) AS s
 		CROSS JOIN artifacts a WHERE a.tenant_id = $5 AND a.search_id = s.rowid
 		AND ($6 IS NULL OR a.avg_impact_score >= $6) ORDER BY s.rowid DESC LIMIT $7`
-
-	matchColumns = `a.id, a.tenant_id, a.name, a.type, a.version, a.description, a.tags, a.content_hash, a.media_type, a.storage_uri,
-		a.is_active, a.metadata, a.size_bytes, a.usage_count, a.avg_impact_score, a.created_by, a.created_at, a.updated_at, a.revision`
 )
 
 // Bounds of a search.

@@ -50,7 +50,7 @@ func (all standings) of(tx *Tx, tenant tenancy.ID) (*standing, error) {
 		values    *[]float64
 	}{{selectImpacts, &fresh.impacts}, {selectCosts, &fresh.costs}, {selectTimes, &fresh.times}} {
 		err := tx.query(context.Background(), part.statement, []any{tenant, maxStanding + 1}, func(r row) error {
-			*part.values = append(*part.values, r.number(0))
+			*part.values = append(*part.values, r.float(0))
 			return nil
 		})
 		if err != nil {

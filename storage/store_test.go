@@ -16,7 +16,7 @@ func TestWritesAfterTheTenantsDeletionFindNothing(t *testing.T) {
 	s := openStore(t)
 	tenant := newTenant(t, s, "doomed")
 	p, a := newProject(t, tenant, "p"), newArtifact(t, tenant, "a")
-	if err := s.DeleteTenant(background, tenant.scope.Tenant(), nil, nil); err != nil {
+	if err := s.DeleteTenant(background, tenant.scope.Tenant(), nil); err != nil {
 		t.Fatal(err)
 	}
 	for name, write := range map[string]func() error{
@@ -59,7 +59,7 @@ func TestADeletedTenantDoesNotHoldUpTheScoresOfOthers(t *testing.T) {
 			finish(t, tenant, fmt.Sprint("p", i), float64(i), 1, 1)
 		}
 	}
-	if err := s.DeleteTenant(background, doomed.scope.Tenant(), nil, nil); err != nil {
+	if err := s.DeleteTenant(background, doomed.scope.Tenant(), nil); err != nil {
 		t.Fatal(err)
 	}
 	wantCode(t, doomed.rescore(background, 5), problem.NotFound)

@@ -167,7 +167,7 @@ func TestADeletedTenantsLibraryIsRemoved(t *testing.T) {
 			play(t, tenant, a.ID, p.ID, ptr(50.0))
 		}
 	}
-	if err := s.DeleteTenant(background, doomed.scope.Tenant(), nil, nil); err != nil {
+	if err := s.DeleteTenant(background, doomed.scope.Tenant(), nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Maintain(background); err != nil {

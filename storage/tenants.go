@@ -109,9 +109,8 @@ func (s *Store) Tenants(ctx context.Context, page Page) (list List[tenancy.Tenan
 	return list, err
 }
 
-// UpdateTenant applies change to the tenant's fields in the transaction. then,
-// when given, runs in the same transaction with the tenant before and after.
-func (s *Store) UpdateTenant(ctx context.Context, id tenancy.ID, match Match, change func(*tenancy.TenantFields) error, then func(tx *Tx, before, after *tenancy.Tenant) error) (t tenancy.Tenant, err error) {
+// UpdateTenant applies change to the tenant's fields in the transaction.
+func (s *Store) UpdateTenant(ctx context.Context, id tenancy.ID, match Match, change func(*tenancy.TenantFields) error) (t tenancy.Tenant, err error) {
 	err = s.writer.do(ctx, id, func(tx *Tx) error {
 		before, err := tenantByID(tx.conn, id)
 		if err != nil {
@@ -147,9 +146,6 @@ func (s *Store) UpdateTenant(ctx context.Context, id tenancy.ID, match Match, ch
 			}
 			t.ScoresStaleSince = &tx.Now
 		}
-		if then != nil {
-			return then(tx, &before, &t)
-		}
 		return nil
 	})
 	return t, err
@@ -157,7 +153,7 @@ func (s *Store) UpdateTenant(ctx context.Context, id tenancy.ID, match Match, ch
 
 // DeleteTenant makes a tenant gone for everybody at once. Its rows and files are
 // removed in slices by Maintain, which goes on after a restart.
-func (s *Store) DeleteTenant(ctx context.Context, id tenancy.ID, match Match, then func(*Tx) error) error {
+func (s *Store) DeleteTenant(ctx context.Context, id tenancy.ID, match Match) error {
 	err := s.writer.do(ctx, id, func(tx *Tx) error {
 		t, err := tenantByID(tx.conn, id)
 		if err != nil {
@@ -177,9 +173,6 @@ func (s *Store) DeleteTenant(ctx context.Context, id tenancy.ID, match Match, th
 			return err
 		}
 		s.notify(tx, auth.Change{Kind: auth.TenantChanged, Tenant: id})
-		if then != nil {
-			return then(tx)
-		}
 		return nil
 	})
 	if err == nil {

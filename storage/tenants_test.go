@@ -2,9 +2,10 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"testing"
-	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 
@@ -51,24 +52,23 @@ func TestTenantsAreKeptApartByNameAndSlug(t *testing.T) {
 	if _, err := s.TenantBySlug(background, "half"); problem.CodeOf(err) != problem.NotFound {
 		t.Error("a tenant whose first user was refused exists")
 	}
-	changed, err := s.UpdateTenant(background, made.ID, func(r int64) bool { return r == 1 }, func(f *tenancy.TenantFields) error { f.MaxProjects = 7; return nil }, nil)
+	changed, err := s.UpdateTenant(background, made.ID, func(r int64) bool { return r == 1 }, func(f *tenancy.TenantFields) error { f.MaxProjects = 7; return nil })
 	if err != nil || changed.MaxProjects != 7 || changed.Revision != 2 {
 		t.Errorf("got %+v, %v", changed, err)
 	}
-	_, err = s.UpdateTenant(background, made.ID, func(r int64) bool { return r == 1 }, func(*tenancy.TenantFields) error { return nil }, nil)
+	_, err = s.UpdateTenant(background, made.ID, func(r int64) bool { return r == 1 }, func(*tenancy.TenantFields) error { return nil })
 	wantCode(t, err, problem.PreconditionFailed)
 }
 
 func TestADeletedTenantIsGoneAtOnceAndRemovedInSlices(t *testing.T) {
-	dir := t.TempDir()
-	s := reopenStore(t, dir)
+	s := openStore(t)
 	doomed, stays := newTenant(t, s, "doomed"), newTenant(t, s, "stays")
 	for i := range 3*removalSlice + 7 {
 		newProject(t, doomed, fmt.Sprint("p", i))
 	}
 	kept := newProject(t, stays, "kept")
 	id := doomed.scope.Tenant()
-	if err := s.DeleteTenant(background, id, nil, nil); err != nil {
+	if err := s.DeleteTenant(background, id, nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.TenantByID(background, id); problem.CodeOf(err) != problem.NotFound {
@@ -76,7 +76,7 @@ func TestADeletedTenantIsGoneAtOnceAndRemovedInSlices(t *testing.T) {
 	}
 	_, _, err := doomed.CreateProject(background, tracking.ProjectFields{Name: "late", Status: tracking.Planned}, Idempotency{})
 	wantCode(t, err, problem.NotFound)
-	wantCode(t, s.DeleteTenant(background, id, nil, nil), problem.NotFound)
+	wantCode(t, s.DeleteTenant(background, id, nil), problem.NotFound)
 
 	// The name is free again, and the new tenant is another one.
 	again := newTenant(t, s, "doomed")
@@ -84,15 +84,14 @@ func TestADeletedTenantIsGoneAtOnceAndRemovedInSlices(t *testing.T) {
 		t.Fatal("an id was used twice")
 	}
 
-	// A pass that is cut short goes on later.
-	ctx, cancel := context.WithCancel(background)
-	go func() {
-		for count(t, s, "SELECT count(*) FROM projects WHERE tenant_id = $1", id) > removalSlice {
-			time.Sleep(time.Millisecond)
-		}
-		cancel()
-	}()
-	_ = s.Maintain(ctx)
+	// A pass that is cut short, after two slices of projects, goes on later.
+	before := slices.IndexFunc(removals, func(statement string) bool { return tableOf(statement) == "projects" })
+	if err := s.removeDeletedTenants(&shortContext{background, before + 2}); !errors.Is(err, context.Canceled) {
+		t.Fatalf("got %v, want the context's error", err)
+	}
+	if n := count(t, s, "SELECT count(*) FROM projects WHERE tenant_id = $1", id); n != removalSlice+7 {
+		t.Fatalf("%d projects are left by two slices, want %d", n, removalSlice+7)
+	}
 	if err := s.Maintain(background); err != nil {
 		t.Fatal(err)
 	}
@@ -107,15 +106,27 @@ func TestADeletedTenantIsGoneAtOnceAndRemovedInSlices(t *testing.T) {
 	checkIntegrity(t, s)
 }
 
+// shortContext ends after it was asked so many times whether it has.
+type shortContext struct {
+	context.Context
+	left int
+}
+
+func (c *shortContext) Err() error {
+	if c.left == 0 {
+		return context.Canceled
+	}
+	c.left--
+	return nil
+}
+
 // TestRemovalCoversEveryTenantTable fails when a table of tenants' rows is added
 // and the slices do not know it.
 func TestRemovalCoversEveryTenantTable(t *testing.T) {
 	s := openStore(t)
 	tables := tenantTables(t, s)
 	for _, removal := range removals {
-		for _, statement := range removal {
-			delete(tables, tableOf(statement))
-		}
+		delete(tables, tableOf(removal))
 	}
 	delete(tables, "tenant_use") // one row, which goes with the tenant's own
 	for table := range tables {

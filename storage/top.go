@@ -13,29 +13,29 @@ import (
 const (
 	sumImpacts = `SELECT coalesce(sum(impact_sum), 0), coalesce(sum(impact_count), 0) FROM artifacts WHERE tenant_id = $1`
 
-	sumImpactsOfClass = `SELECT coalesce(sum(` + units + `), 0), count(u.impact_score)
+	sumImpactsOfClass = `SELECT coalesce(sum(` + impactUnits + `), 0), count(u.impact_score)
 		FROM projects p CROSS JOIN artifact_usage u
 		WHERE u.tenant_id = p.tenant_id AND u.project_id = p.id AND p.tenant_id = $1 AND p.problem_class = $2`
 
 	// $2 is the sum and $3 the weight that the tenant's mean has in every estimate.
-	selectTop = `SELECT ` + matchColumns + `, d.units, d.scored FROM (
-			SELECT id, impact_sum AS units, impact_count AS scored FROM artifacts
+	selectTop = `SELECT ` + artifactColumns + `, d.units, d.scored FROM (
+			SELECT id AS ranked, impact_sum AS units, impact_count AS scored FROM artifacts
 			WHERE tenant_id = $1 AND impact_count > 0 AND is_active = 1 AND ($4 = '' OR type = $4)
 			ORDER BY (impact_sum + $2) / (impact_count + $3) DESC, id LIMIT $5
-		) AS d JOIN artifacts a ON a.tenant_id = $1 AND a.id = d.id
+		) AS d JOIN artifacts a ON a.tenant_id = $1 AND a.id = d.ranked
 		ORDER BY (d.units + $2) / (d.scored + $3) DESC, a.id`
 
-	selectTopOfClass = `SELECT ` + matchColumns + `, d.units, d.scored FROM (
-			SELECT u.artifact_id AS id, sum(` + units + `) AS units, count(u.impact_score) AS scored
+	selectTopOfClass = `SELECT ` + artifactColumns + `, d.units, d.scored FROM (
+			SELECT u.artifact_id AS ranked, sum(` + impactUnits + `) AS units, count(u.impact_score) AS scored
 			FROM projects p CROSS JOIN artifact_usage u
 			WHERE u.tenant_id = p.tenant_id AND u.project_id = p.id AND p.tenant_id = $1 AND p.problem_class = $6 AND u.impact_score IS NOT NULL GROUP BY u.artifact_id
-		) AS d JOIN artifacts a ON a.tenant_id = $1 AND a.id = d.id
+		) AS d JOIN artifacts a ON a.tenant_id = $1 AND a.id = d.ranked
 		WHERE a.is_active = 1 AND ($4 = '' OR a.type = $4)
 		ORDER BY (d.units + $2) / (d.scored + $3) DESC, a.id LIMIT $5`
 )
 
-// unitsPerPoint is how an impact sum is kept: in billionths (see the schema).
-const unitsPerPoint = 1_000_000_000
+// unitsPerScore says in what an impact sum is kept: in billionths (see the schema).
+const unitsPerScore = 1_000_000_000
 
 // TopFilter narrows the ranking. Zero fields do not narrow.
 type TopFilter struct {
@@ -57,13 +57,13 @@ func (t *Tenant) TopArtifacts(ctx context.Context, f TopFilter, limit int) ([]re
 		if err != nil || all.Count == 0 {
 			return err
 		}
-		prior := registry.PriorPlays * *all.Mean() * unitsPerPoint
+		prior := registry.PriorPlays * *all.Mean() * unitsPerScore
 		statement, args := selectTop, []any{t.scope.Tenant(), prior, registry.PriorPlays, f.Type, limit}
 		if f.ProblemClass != "" {
 			statement, args = selectTopOfClass, append(args, f.ProblemClass)
 		}
 		return c.query(ctx, statement, args, func(r row) error {
-			own := registry.Impact{Sum: float64(r.int(19)) / unitsPerPoint, Count: r.int(20)}
+			own := registry.Impact{Sum: float64(r.int(19)) / unitsPerScore, Count: r.int(20)}
 			top = append(top, registry.RankedArtifact{Artifact: readArtifact(r), RankingEstimate: *registry.Ranking(own, all)})
 			return nil
 		})
@@ -78,7 +78,7 @@ func (t *Tenant) impacts(ctx context.Context, c *conn, class string) (all regist
 		statement, args = sumImpactsOfClass, append(args, class)
 	}
 	err = c.query(ctx, statement, args, func(r row) error {
-		all = registry.Impact{Sum: float64(r.int(0)) / unitsPerPoint, Count: r.int(1)}
+		all = registry.Impact{Sum: float64(r.int(0)) / unitsPerScore, Count: r.int(1)}
 		return nil
 	})
 	return all, err

@@ -109,7 +109,7 @@ func TestTheTopAgreesWithAModel(t *testing.T) {
 				for c, values := range scores[id] {
 					for _, v := range values {
 						if class == "" || c == class {
-							i = i.Add(&v)
+							i = i.And(registry.Impact{Sum: v, Count: 1})
 						}
 					}
 				}

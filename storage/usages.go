@@ -18,32 +18,40 @@ const (
 )
 
 // An artifact's counters change by what its usages' rows say, in one statement
-// for every occasion. The sum is in billionths (see the schema), and the scores
-// are rounded to them by the same expression when they are added as when they
-// are taken away.
+// for every occasion: d has, for each artifact, the uses, the impact and the
+// scores to add. The sum of impact is in units of a billionth (see the schema),
+// and the scores are rounded to them by the same expression when they are added
+// as when they are taken away.
 const (
-	countUses = `usage_count = artifacts.usage_count + d.uses,
+	impactUnits = `coalesce(CAST(round(impact_score * 1000000000.0) AS BIGINT), 0)`
+
+	addToCounters = `usage_count = artifacts.usage_count + d.uses,
 		impact_sum = artifacts.impact_sum + d.units,
 		impact_count = artifacts.impact_count + d.scored,
 		avg_impact_score = CASE WHEN artifacts.impact_count + d.scored > 0
 			THEN (artifacts.impact_sum + d.units) / 1000000000.0 / (artifacts.impact_count + d.scored) END,
-		revision = artifacts.revision + 1
-		FROM (`
-	countedUses = `) AS d WHERE artifacts.tenant_id = $1 AND artifacts.id = d.artifact_id`
+		revision = artifacts.revision + 1`
 
-	units = `coalesce(CAST(round(impact_score * 1000000000.0) AS BIGINT), 0)`
+	countNewUse = `UPDATE artifacts SET ` + addToCounters + `
+		FROM (
+			SELECT artifact_id, 1 AS uses, ` + impactUnits + ` AS units, CASE WHEN impact_score IS NULL THEN 0 ELSE 1 END AS scored
+			FROM artifact_usage WHERE tenant_id = $1 AND id = $2
+		) AS d WHERE artifacts.tenant_id = $1 AND artifacts.id = d.artifact_id`
 
-	countNewUse = `UPDATE artifacts SET ` + countUses + `SELECT artifact_id, 1 AS uses, ` + units + ` AS units, CASE WHEN impact_score IS NULL THEN 0 ELSE 1 END AS scored
-		FROM artifact_usage WHERE tenant_id = $1 AND id = $2` + countedUses
-
-	uncountProjectUses = `UPDATE artifacts SET ` + countUses + `SELECT artifact_id, -count(*) AS uses, -sum(` + units + `) AS units, -count(impact_score) AS scored
-		FROM artifact_usage WHERE tenant_id = $1 AND project_id = $2 GROUP BY artifact_id` + countedUses
+	uncountProjectUses = `UPDATE artifacts SET ` + addToCounters + `
+		FROM (
+			SELECT artifact_id, -count(*) AS uses, -sum(` + impactUnits + `) AS units, -count(impact_score) AS scored
+			FROM artifact_usage WHERE tenant_id = $1 AND project_id = $2 GROUP BY artifact_id
+		) AS d WHERE artifacts.tenant_id = $1 AND artifacts.id = d.artifact_id`
 
 	// $3 is the score that the project's usages without a reported one take.
-	countDerived = `UPDATE artifacts SET ` + countUses + `SELECT artifact_id, 0 AS uses,
-			sum(coalesce(CAST(round($3 * 1000000000.0) AS BIGINT), 0) - ` + units + `) AS units,
-			sum(CASE WHEN $3 IS NULL THEN 0 ELSE 1 END - CASE WHEN impact_score IS NULL THEN 0 ELSE 1 END) AS scored
-		FROM artifact_usage WHERE ` + derivable + ` GROUP BY artifact_id` + countedUses
+	countDerived = `UPDATE artifacts SET ` + addToCounters + `
+		FROM (
+			SELECT artifact_id, 0 AS uses,
+				sum(coalesce(CAST(round($3 * 1000000000.0) AS BIGINT), 0) - ` + impactUnits + `) AS units,
+				sum(CASE WHEN $3 IS NULL THEN 0 ELSE 1 END - CASE WHEN impact_score IS NULL THEN 0 ELSE 1 END) AS scored
+			FROM artifact_usage WHERE ` + derivable + ` GROUP BY artifact_id
+		) AS d WHERE artifacts.tenant_id = $1 AND artifacts.id = d.artifact_id`
 
 	deriveUses = `UPDATE artifact_usage SET impact_score = $3, impact_source = CASE WHEN $3 IS NULL THEN NULL ELSE 'derived' END WHERE ` + derivable
 

@@ -25,26 +25,6 @@ type MetricSummary struct {
 	LastTime   tenancy.Time `json:"last_time"`
 }
 
-// Add counts a sample that was recorded after those counted before, whatever
-// its timestamp.
-func (s *MetricSummary) Add(sample Sample) {
-	s.Count++
-	if s.Count == 1 {
-		s.Min, s.Max, s.Mean = sample.Value, sample.Value, sample.Value
-		s.Latest, s.FirstTime, s.LastTime = sample.Value, sample.Time, sample.Time
-		return
-	}
-	s.Min, s.Max = min(s.Min, sample.Value), max(s.Max, sample.Value)
-	// Two divisions where one would do: the difference of two finite numbers
-	// can be infinite, the mean of finite numbers cannot.
-	n := float64(s.Count)
-	s.Mean += sample.Value/n - s.Mean/n
-	s.FirstTime = min(s.FirstTime, sample.Time)
-	if sample.Time >= s.LastTime {
-		s.Latest, s.LastTime = sample.Value, sample.Time
-	}
-}
-
 // Downsample returns at most points of the samples, which are in the order of
 // time, chosen so that a line through them looks like a line through all: by
 // Largest-Triangle-Three-Buckets (Steinarsson, Downsampling Time Series for

@@ -99,58 +99,6 @@ func TestDownsampleKeepsTheShape(t *testing.T) {
 	}
 }
 
-func TestMetricSummary(t *testing.T) {
-	for _, test := range []struct {
-		name    string
-		samples []Sample
-		want    MetricSummary
-	}{
-		{"nothing", nil, MetricSummary{}},
-		{"one", []Sample{{5, -3}}, MetricSummary{Count: 1, Min: -3, Max: -3, Mean: -3, Latest: -3, FirstTime: 5, LastTime: 5}},
-		{"late arrivals", []Sample{{5, 1}, {9, 2}, {2, 6}}, MetricSummary{Count: 3, Min: 1, Max: 6, Mean: 3, Latest: 2, FirstTime: 2, LastTime: 9}},
-		{"two at the same time: the later recorded counts", []Sample{{5, 1}, {5, 3}}, MetricSummary{Count: 2, Min: 1, Max: 3, Mean: 2, Latest: 3, FirstTime: 5, LastTime: 5}},
-		{
-			"the largest numbers have a mean",
-			[]Sample{{1, math.MaxFloat64}, {2, -math.MaxFloat64}},
-			MetricSummary{Count: 2, Min: -math.MaxFloat64, Max: math.MaxFloat64, Mean: 0, Latest: -math.MaxFloat64, FirstTime: 1, LastTime: 2},
-		},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			var got MetricSummary
-			for _, s := range test.samples {
-				got.Add(s)
-			}
-			if diff := cmp.Diff(test.want, got, near); diff != "" {
-				t.Error(diff)
-			}
-		})
-	}
-}
-
-func TestMetricSummaryLaws(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		samples := anySamples.Draw(t, "samples")
-		var s MetricSummary
-		for _, sample := range samples {
-			s.Add(sample)
-		}
-		if s.Count != int64(len(samples)) {
-			t.Fatalf("count %d of %d", s.Count, len(samples))
-		}
-		if s.Count == 0 {
-			return
-		}
-		// Rounding may lead past a bound by a little.
-		slack := 1e-9 * max(math.Abs(s.Min)/2, math.Abs(s.Max)/2)
-		if math.IsNaN(s.Mean) || math.IsInf(s.Mean, 0) || s.Mean/2 < s.Min/2-slack || s.Mean/2 > s.Max/2+slack {
-			t.Fatalf("mean %v outside %v to %v", s.Mean, s.Min, s.Max)
-		}
-		if s.FirstTime != samples[0].Time || s.LastTime != samples[len(samples)-1].Time || s.Latest != samples[len(samples)-1].Value {
-			t.Fatalf("got %+v", s)
-		}
-	})
-}
-
 func BenchmarkDownsample(b *testing.B) {
 	samples := make([]Sample, 100_000)
 	for i := range samples {
