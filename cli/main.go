@@ -115,6 +115,7 @@ func (a *app) root() *cobra.Command {
 	add("session", a.loginCommand(), a.logoutCommand(), a.whoamiCommand())
 	add("data", a.projectCommand(), a.memberCommand(), a.artifactCommand(), a.metricCommand(), a.importCommand(), a.collectCommand(), a.predictCommand(),
 		a.tenantCommand(), a.userCommand())
+	add("other", a.docsCommand())
 	add("other", a.versionCommand())
 	return root
 }

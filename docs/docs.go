@@ -1,5 +1,5 @@
-// Package docs holds the manual, which ships inside the binary: the server shows
-// it under /guide, `maestro docs` prints it.
+// Package docs holds the manual, which ships inside the binary: `maestro docs`
+// prints it.
 package docs
 
 import "embed"
