@@ -11,8 +11,7 @@ import (
 // database whole and no reader needs it; then the next write begins it anew.
 const (
 	// checkpointBytes is how large it may grow before it is copied: 20 000 pages of
-	// 4 KiB. A larger log means fewer copies of the same page (1.4 times the commits
-	// of SQLite's default of 1 000).
+	// 4 KiB. A larger log means fewer copies of the same page.
 	checkpointBytes = 20_000 * 4096
 	// finishPages is how much of the log may be left for the writer to copy between
 	// two transactions: some milliseconds of work.
