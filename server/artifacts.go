@@ -64,18 +64,18 @@ func (s *Server) listArtifacts(ctx context.Context, in *listArtifactsInput) (*li
 
 type createArtifactInput struct {
 	IdempotencyKey
-	Body body[registry.ArtifactFields]
+	Body creation[registry.ArtifactFields]
 
 	fields registry.ArtifactFields
 }
 
-func (in *createArtifactInput) Resolve(huma.Context) []error {
+func (in *createArtifactInput) Resolve(ctx huma.Context) []error {
 	in.fields.IsActive = true
-	return in.Body.check(&in.fields)
+	return in.Body.onto(ctx, &in.fields)
 }
 
 func (s *Server) createArtifact(ctx context.Context, in *createArtifactInput) (*createdResource[registry.Artifact], error) {
-	a, replayed, err := s.store.Tenant(who(ctx).Scope).CreateArtifact(ctx, in.fields, in.request(in.Body.fingerprint("createArtifact")))
+	a, replayed, err := s.store.Tenant(who(ctx).Scope).CreateArtifact(ctx, in.fields, in.Body.idempotency(in.IdempotencyKey, "createArtifact"))
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"maestro/problem"
+	"maestro/storage"
 )
 
 // body is the JSON of a request, held to the schema of T and not yet applied. A
@@ -76,31 +77,13 @@ func (b body[T]) empty(fields *T) error {
 	return checks.Err()
 }
 
-// check applies the body of a create onto fields, which hold the defaults, and
-// validates them, so that what the schema refuses and what the domain refuses is
-// named in one answer.
-func (b body[T]) check(fields *T) []error {
-	if b.raw == nil {
-		return nil // unreadable, and said so
+// idempotency is what makes the request safe to repeat on its route.
+func (b body[T]) idempotency(h IdempotencyKey, route string) storage.Idempotency {
+	if h.Key == "" {
+		return storage.Idempotency{}
 	}
-	// A value of the wrong type leaves its field as it was; the schema names it.
-	misfit := json.Unmarshal(b.raw, fields)
-	if v, ok := any(fields).(interface{ Validate() error }); ok {
-		if err := v.Validate(); err != nil {
-			return []error{err}
-		}
-	}
-	if misfit != nil {
-		return []error{&problem.Error{Code: problem.Validation, Err: misfit,
-			Violations: []problem.Violation{{Location: "body", Message: "has a value of the wrong form"}}}}
-	}
-	return nil
-}
-
-// fingerprint identifies the request for its idempotency key.
-func (b body[T]) fingerprint(route string) []byte {
 	sum := sha256.Sum256([]byte(route + "\x00" + string(b.raw)))
-	return sum[:]
+	return storage.Idempotency{Key: h.Key, Fingerprint: sum[:]}
 }
 
 // patch is a body of which every member may be absent.

@@ -108,10 +108,6 @@ type IdempotencyKey struct {
 	Key string `header:"Idempotency-Key" maxLength:"255" doc:"A value of your making, such as a UUID. The same request with the same key creates once, however often it is sent within a day"`
 }
 
-func (h IdempotencyKey) request(fingerprint []byte) storage.Idempotency {
-	return storage.Idempotency{Key: h.Key, Fingerprint: fingerprint}
-}
-
 // shown answers with a resource, or 304 when the client has this state.
 func shown[T any](value *T, revision int64, h IfNoneMatch) *resource[T] {
 	r := &resource[T]{ETag: etag(revision), Status: 200, Body: value}

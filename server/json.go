@@ -48,6 +48,10 @@ var jsonFormat = huma.Format{
 				return err
 			}
 		}
+		if b, keeps := v.(interface{ keep([]byte) }); keeps {
+			b.keep(data)
+			return nil
+		}
 		return json.Unmarshal(data, v)
 	},
 }
@@ -73,47 +77,47 @@ func checkJSON(data []byte) error {
 	if !json.Valid(data) {
 		return syntaxError(data)
 	}
+	return checkStrict(data, nil)
+}
+
+// checkStrict is checkJSON for data that is known to be JSON in UTF-8. It calls
+// member, unless that is nil, with each name of the outermost object.
+func checkStrict(data []byte, member func(name []byte)) error {
 	if halfPair(data) {
 		return errors.New("contains half of a surrogate pair, which is no character")
 	}
-	var names []map[string]bool // one set for each object that is open
-	var kinds []byte
+	var room [8]scope // most bodies need no more
+	open := room[:0]
 	expectName := false
 	for i := 0; i < len(data); {
 		switch c := data[i]; c {
 		case '{', '[':
-			if len(kinds) == maxDepth {
+			if len(open) == maxDepth {
 				return fmt.Errorf("nests deeper than %d", maxDepth)
 			}
-			kinds = append(kinds, c)
-			names = append(names, nil)
+			open = append(open, scope{object: c == '{'})
 			expectName = c == '{'
 			i++
 		case '}', ']':
-			kinds, names = kinds[:len(kinds)-1], names[:len(names)-1]
+			open = open[:len(open)-1]
 			expectName = false
 			i++
 		case ',':
-			expectName = len(kinds) > 0 && kinds[len(kinds)-1] == '{'
+			expectName = len(open) > 0 && open[len(open)-1].object
 			i++
 		case '"':
 			end := stringEnd(data, i)
 			if expectName {
-				name := string(data[i:end])
-				if bytes.IndexByte(data[i:end], '\\') >= 0 {
-					if err := json.Unmarshal(data[i:end], &name); err != nil {
-						return err
-					}
-					name = `"` + name + `"`
+				name, err := nameOf(data[i:end])
+				if err != nil {
+					return err
 				}
-				top := len(names) - 1
-				if names[top] == nil {
-					names[top] = make(map[string]bool)
-				}
-				if names[top][name] {
+				if !open[len(open)-1].add(name) {
 					return errors.New("repeats a name in one object")
 				}
-				names[top][name] = true
+				if member != nil && len(open) == 1 {
+					member(name)
+				}
 				expectName = false
 			}
 			i = end
@@ -122,6 +126,47 @@ func checkJSON(data []byte) error {
 		}
 	}
 	return nil
+}
+
+// nameOf returns the text of a name, given in its quotes.
+func nameOf(quoted []byte) ([]byte, error) {
+	if bytes.IndexByte(quoted, '\\') < 0 {
+		return quoted[1 : len(quoted)-1], nil
+	}
+	var text string
+	err := json.Unmarshal(quoted, &text)
+	return []byte(text), err
+}
+
+// scope is an object or array that is open, with the names seen in it: few are
+// compared one by one, more are looked up.
+type scope struct {
+	object bool
+	count  int
+	few    [12][]byte
+	more   map[string]bool
+}
+
+// add notes a name. It reports false when the name was there.
+func (s *scope) add(name []byte) bool {
+	for _, known := range s.few[:min(s.count, len(s.few))] {
+		if bytes.Equal(known, name) {
+			return false
+		}
+	}
+	if s.count < len(s.few) {
+		s.few[s.count] = name
+		s.count++
+		return true
+	}
+	if s.more[string(name)] {
+		return false
+	}
+	if s.more == nil {
+		s.more = make(map[string]bool)
+	}
+	s.more[string(name)] = true
+	return true
 }
 
 // halfPair reports whether an escape in valid JSON names half of a surrogate

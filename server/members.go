@@ -46,15 +46,15 @@ func (s *Server) listMembers(ctx context.Context, in *listMembersInput) (*listOu
 type createMemberInput struct {
 	ProjectPath
 	IdempotencyKey
-	Body body[tracking.MemberFields]
+	Body creation[tracking.MemberFields]
 
 	fields tracking.MemberFields
 }
 
-func (in *createMemberInput) Resolve(huma.Context) []error { return in.Body.check(&in.fields) }
+func (in *createMemberInput) Resolve(ctx huma.Context) []error { return in.Body.onto(ctx, &in.fields) }
 
 func (s *Server) createMember(ctx context.Context, in *createMemberInput) (*createdResource[tracking.Member], error) {
-	request := in.request(in.Body.fingerprint("createMember " + in.ID.String()))
+	request := in.Body.idempotency(in.IdempotencyKey, "createMember "+in.ID.String())
 	m, replayed, err := s.store.Tenant(who(ctx).Scope).CreateMember(ctx, in.ID, in.fields, request)
 	if err != nil {
 		return nil, err

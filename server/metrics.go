@@ -47,20 +47,24 @@ func (s *Server) metricRoutes() {
 
 type recordMetricInput struct {
 	IdempotencyKey
-	Body body[tracking.Point]
+	Body creation[tracking.Point]
 
 	point tracking.Point
 }
 
 // Resolve reads the point as a batch of one is read, so that the two routes take
 // and refuse the same.
-func (in *recordMetricInput) Resolve(huma.Context) []error {
-	if len(in.Body.raw) == 0 || in.Body.raw[0] != '{' {
-		return nil // unreadable or no object, and said so
+func (in *recordMetricInput) Resolve(ctx huma.Context) []error {
+	raw := in.Body.raw
+	if len(raw) == 0 {
+		return nil // and that was said
 	}
-	points, err := tracking.DecodePoints(in.Body.raw)
+	if raw[0] != '{' { // nor a batch
+		return formOf(ctx).violations(raw)
+	}
+	points, err := tracking.DecodePoints(raw)
 	if err != nil {
-		return []error{placed(err, "body[0]", "body")}
+		return append(formOf(ctx).violations(raw), placed(err, "body[0]", "body"))
 	}
 	in.point = points[0]
 	return nil
@@ -89,7 +93,7 @@ type recordedPoint struct {
 }
 
 func (s *Server) recordMetric(ctx context.Context, in *recordMetricInput) (*recordedPoint, error) {
-	p, replayed, err := s.store.Tenant(who(ctx).Scope).AddPoint(ctx, in.point, in.request(in.Body.fingerprint("recordMetric")))
+	p, replayed, err := s.store.Tenant(who(ctx).Scope).AddPoint(ctx, in.point, in.Body.idempotency(in.IdempotencyKey, "recordMetric"))
 	if err != nil {
 		return nil, err
 	}

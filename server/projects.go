@@ -58,18 +58,18 @@ func (s *Server) listProjects(ctx context.Context, in *listProjectsInput) (*list
 
 type createProjectInput struct {
 	IdempotencyKey
-	Body body[tracking.ProjectFields]
+	Body creation[tracking.ProjectFields]
 
 	fields tracking.ProjectFields
 }
 
-func (in *createProjectInput) Resolve(huma.Context) []error {
+func (in *createProjectInput) Resolve(ctx huma.Context) []error {
 	in.fields.Status = tracking.Planned
-	return in.Body.check(&in.fields)
+	return in.Body.onto(ctx, &in.fields)
 }
 
 func (s *Server) createProject(ctx context.Context, in *createProjectInput) (*createdResource[tracking.Project], error) {
-	p, replayed, err := s.store.Tenant(who(ctx).Scope).CreateProject(ctx, in.fields, in.request(in.Body.fingerprint("createProject")))
+	p, replayed, err := s.store.Tenant(who(ctx).Scope).CreateProject(ctx, in.fields, in.Body.idempotency(in.IdempotencyKey, "createProject"))
 	if err != nil {
 		return nil, err
 	}

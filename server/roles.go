@@ -38,12 +38,12 @@ func (s *Server) listRoles(ctx context.Context, _ *struct{}) (*listOutput[auth.R
 }
 
 type createRoleInput struct {
-	Body body[auth.RoleFields]
+	Body creation[auth.RoleFields]
 
 	fields auth.RoleFields
 }
 
-func (in *createRoleInput) Resolve(huma.Context) []error { return in.Body.check(&in.fields) }
+func (in *createRoleInput) Resolve(ctx huma.Context) []error { return in.Body.onto(ctx, &in.fields) }
 
 func (s *Server) createRole(ctx context.Context, in *createRoleInput) (*createdResource[auth.Role], error) {
 	role, err := s.auth.CreateRole(ctx, who(ctx), in.fields)

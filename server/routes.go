@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -79,7 +80,12 @@ func (r route) operation() huma.Operation {
 // handle adds an operation whose input and output are small and typed.
 func handle[I, O any](s *Server, r route, handler func(context.Context, *I) (*O, error)) {
 	s.declare(r)
-	huma.Register(s.api, r.operation(), func(ctx context.Context, in *I) (*O, error) {
+	op := r.operation()
+	if isCreation(reflect.TypeFor[I]()) {
+		op.SkipValidateBody = true // it does so itself
+		op.Metadata = map[string]any{formKey: s.api.OpenAPI().Components.Schemas}
+	}
+	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handler(ctx, in)
 		if err != nil {
 			p := document(err)

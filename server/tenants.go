@@ -72,14 +72,14 @@ type firstAdmin struct {
 }
 
 type createTenantInput struct {
-	Body body[newTenant]
+	Body creation[newTenant]
 
 	tenant newTenant
 }
 
-func (in *createTenantInput) Resolve(huma.Context) []error {
+func (in *createTenantInput) Resolve(ctx huma.Context) []error {
 	in.tenant.TenantFields = tenancy.NewTenantFields("", "")
-	return in.Body.check(&in.tenant)
+	return in.Body.onto(ctx, &in.tenant)
 }
 
 func (s *Server) createTenant(ctx context.Context, in *createTenantInput) (*createdResource[tenancy.Tenant], error) {

@@ -23,12 +23,12 @@ func (s *Server) usageRoutes() {
 type useArtifactInput struct {
 	ArtifactPath
 	IdempotencyKey
-	Body body[registry.UsageFields]
+	Body creation[registry.UsageFields]
 
 	fields registry.UsageFields
 }
 
-func (in *useArtifactInput) Resolve(huma.Context) []error { return in.Body.check(&in.fields) }
+func (in *useArtifactInput) Resolve(ctx huma.Context) []error { return in.Body.onto(ctx, &in.fields) }
 
 // recordedUsage is the answer to a use.
 type recordedUsage struct {
@@ -37,7 +37,7 @@ type recordedUsage struct {
 }
 
 func (s *Server) useArtifact(ctx context.Context, in *useArtifactInput) (*recordedUsage, error) {
-	request := in.request(in.Body.fingerprint("useArtifact " + in.ID.String()))
+	request := in.Body.idempotency(in.IdempotencyKey, "useArtifact "+in.ID.String())
 	u, replayed, err := s.store.Tenant(who(ctx).Scope).UseArtifact(ctx, in.ID, in.fields, request)
 	if err != nil {
 		return nil, err

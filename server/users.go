@@ -59,14 +59,14 @@ type newUser struct {
 }
 
 type createUserInput struct {
-	Body body[newUser]
+	Body creation[newUser]
 
 	user newUser
 }
 
-func (in *createUserInput) Resolve(huma.Context) []error {
+func (in *createUserInput) Resolve(ctx huma.Context) []error {
 	in.user.IsActive = true
-	return in.Body.check(&in.user)
+	return in.Body.onto(ctx, &in.user)
 }
 
 func (s *Server) createUser(ctx context.Context, in *createUserInput) (*createdResource[auth.Invited], error) {
