@@ -1,7 +1,7 @@
 // Package bare is the limit that the product is measured against: gin with
 // nothing behind it. It answers one project with bytes that it was given, and a
 // list of projects by encoding it from structs with encoding/json, as a plain gin
-// program would. No authentication, no database, no middleware.
+// program would, and a create with what it read from the body, kept nowhere. No authentication, no database, no middleware.
 package bare
 
 import (
@@ -78,6 +78,14 @@ func Serve(addr, dir string) error {
 	router := gin.New()
 	router.GET("/readyz", func(c *gin.Context) { c.Status(http.StatusOK) })
 	router.GET("/api/v1/projects/:id", func(c *gin.Context) { c.Data(http.StatusOK, "application/json", project) })
+	router.POST("/api/v1/projects", func(c *gin.Context) { // what a create costs where nothing is kept
+		var p Project
+		if err := c.ShouldBindJSON(&p); err != nil {
+			c.Status(http.StatusBadRequest)
+			return
+		}
+		c.JSON(http.StatusCreated, &p)
+	})
 	router.GET("/api/v1/projects", func(c *gin.Context) { c.JSON(http.StatusOK, &list) })
 	return http.ListenAndServe(addr, router)
 }
