@@ -81,16 +81,17 @@ func (f form) full() *huma.Schema {
 }
 
 // plain reports whether JSON that encoding/json could read is strict JSON in
-// UTF-8 with all required members, none that is not known, and no null, whose
-// meaning the schema knows.
+// UTF-8 with all required members, none that is not known, and null only where it
+// is a value.
 func (f form) plain(data []byte) bool {
-	if bytes.Contains(data, []byte("null")) || !utf8.Valid(data) {
+	if !utf8.Valid(data) {
 		return false
 	}
 	full := f.full()
 	required, known := len(full.Required), true
-	err := checkStrict(data, func(name []byte) {
-		if member := full.Properties[string(name)]; member == nil || member.Ref != "" {
+	err := checkStrict(data, func(name []byte, null bool) {
+		member := full.Properties[string(name)]
+		if member == nil || member.Ref != "" || (null && !member.Nullable) {
 			known = false // or an object of its own, with members to know
 		}
 		if slices.Contains(full.Required, string(name)) {

@@ -81,8 +81,9 @@ func checkJSON(data []byte) error {
 }
 
 // checkStrict is checkJSON for data that is known to be JSON in UTF-8. It calls
-// member, unless that is nil, with each name of the outermost object.
-func checkStrict(data []byte, member func(name []byte)) error {
+// member, unless that is nil, with each name of the outermost object, and whether
+// null is given for it.
+func checkStrict(data []byte, member func(name []byte, null bool)) error {
 	if halfPair(data) {
 		return errors.New("contains half of a surrogate pair, which is no character")
 	}
@@ -116,7 +117,7 @@ func checkStrict(data []byte, member func(name []byte)) error {
 					return errors.New("repeats a name in one object")
 				}
 				if member != nil && len(open) == 1 {
-					member(name)
+					member(name, bytes.TrimLeft(data[end:], ": \t\r\n")[0] == 'n')
 				}
 				expectName = false
 			}
