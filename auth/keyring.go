@@ -57,14 +57,27 @@ type ringKey struct {
 	retired time.Time // when its successor came; zero for the newest
 }
 
-// KeyInfo describes a key without its secret.
-type KeyInfo struct {
+// SigningKey describes a key without its secret.
+type SigningKey struct {
 	ID        string        `json:"kid"`
 	CreatedAt tenancy.Time  `json:"created_at"`
 	RetiredAt *tenancy.Time `json:"retired_at" nullable:"true" doc:"When its successor took over signing; null for the key that signs"`
 }
 
 const secretFile = "secret.key"
+
+// MinKeyLife bounds how often keys are replaced on schedule: each lives on for the
+// life of a token, and every token is looked at against all of them.
+const MinKeyLife = time.Hour
+
+// maxKeys bounds the ring, which every rotation makes larger for the life of a
+// token.
+const maxKeys = 256
+
+// rotationMargin is added to the longest life of a token: a slow disk may keep a
+// new key from signing for a while after the moment that it says it was made, and
+// a clock that is set may put the two apart.
+const rotationMargin = time.Minute
 
 // OpenKeyRing opens the ring in dir and makes what is missing: the directory, the
 // secret, a first key. A token signed by a key is accepted for retain after the
@@ -113,10 +126,10 @@ func (r *KeyRing) Derive(purpose string) [32]byte {
 func (r *KeyRing) JWKS() []byte { return r.current.Load().jwks }
 
 // Keys describes the keys, the newest first.
-func (r *KeyRing) Keys() []KeyInfo {
-	var infos []KeyInfo
+func (r *KeyRing) Keys() []SigningKey {
+	var infos []SigningKey
 	for _, k := range r.current.Load().keys {
-		info := KeyInfo{ID: k.kid, CreatedAt: tenancy.TimeOf(k.created)}
+		info := SigningKey{ID: k.kid, CreatedAt: tenancy.TimeOf(k.created)}
 		if !k.retired.IsZero() {
 			at := tenancy.TimeOf(k.retired)
 			info.RetiredAt = &at
@@ -127,19 +140,48 @@ func (r *KeyRing) Keys() []KeyInfo {
 }
 
 // Rotate makes a new key and signs with it from now on. The key is on disk before
-// it signs. Keys whose tokens have all expired are deleted.
-func (r *KeyRing) Rotate() (KeyInfo, error) {
+// it signs. Keys whose tokens have all expired are deleted. It fails with
+// TooManyRequests while the ring is full of keys whose tokens have not.
+func (r *KeyRing) Rotate() (SigningKey, error) {
 	r.mu.Lock()
-	old := r.current.Load().keys
-	next, err := r.makeKey(old[0].number + 1)
-	if err == nil {
-		r.set(append([]ringKey{next}, old...))
-	}
-	r.mu.Unlock()
+	defer r.mu.Unlock()
+	next, err := r.rotate()
 	if err != nil {
-		return KeyInfo{}, err
+		return SigningKey{}, err
 	}
-	return KeyInfo{ID: next.kid, CreatedAt: tenancy.TimeOf(next.created)}, r.Prune()
+	return SigningKey{ID: next.kid, CreatedAt: tenancy.TimeOf(next.created)}, nil
+}
+
+// rotateAfter is Rotate once the key that signs is of that age, and tells whether
+// it was; 0 is for never.
+func (r *KeyRing) rotateAfter(age time.Duration) (rotated bool, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if age <= 0 || r.clock.Now().Before(r.current.Load().keys[0].created.Add(age)) {
+		return false, nil
+	}
+	_, err = r.rotate()
+	return err == nil, err
+}
+
+// rotate drops what has lapsed and puts a new key before the others. The caller
+// holds the lock.
+func (r *KeyRing) rotate() (ringKey, error) {
+	now := r.clock.Now()
+	if err := r.drop(func(k ringKey) bool { return r.lapsed(k, now) }); err != nil {
+		return ringKey{}, err
+	}
+	old := r.current.Load().keys
+	if len(old) >= maxKeys {
+		return ringKey{}, &problem.Error{Code: problem.TooManyRequests, Detail: "The keys were rotated too often.",
+			RetryAfter: max(old[len(old)-1].retired.Add(r.retain).Sub(now), time.Second)}
+	}
+	next, err := r.makeKey(old[0].number + 1)
+	if err != nil {
+		return ringKey{}, err
+	}
+	r.set(append([]ringKey{next}, old...))
+	return next, nil
 }
 
 // Retire deletes a key at once: tokens signed by it are refused from now on. It

@@ -159,3 +159,58 @@ func TestJWKSHasNoSecret(t *testing.T) {
 		t.Error("the set holds a private key")
 	}
 }
+
+func TestKeysAreReplacedOnSchedule(t *testing.T) {
+	w := newWorld(t)
+	w.config.KeyLife = 30 * 24 * time.Hour
+	w.reopen()
+	first := w.service.Keys()[0].ID
+	w.clock.pass(30*24*time.Hour - time.Second)
+	w.service.Maintain(w.ctx)
+	if got := w.service.Keys()[0].ID; got != first {
+		t.Fatal("a key was replaced before its time")
+	}
+	grant := w.login("ada@example.com")
+	w.clock.pass(time.Second)
+	w.service.Maintain(w.ctx)
+	second := w.service.Keys()[0].ID
+	if second == first || len(w.service.Keys()) != 2 {
+		t.Fatalf("the keys are %+v", w.service.Keys())
+	}
+	w.mustLive("a token of the key before", grant.AccessToken)
+	w.clock.pass(DefaultAccessLife + Leeway + rotationMargin)
+	w.service.Maintain(w.ctx)
+	if keys := w.service.Keys(); len(keys) != 1 || keys[0].ID != second {
+		t.Errorf("after the life of a token the keys are %+v", keys)
+	}
+	w.refresh(grant.RefreshToken)
+
+	w.config.KeyLife = 0
+	w.reopen()
+	w.clock.pass(365 * 24 * time.Hour)
+	w.service.Maintain(w.ctx)
+	if got := w.service.Keys()[0].ID; got != second {
+		t.Error("a key was replaced though nothing was scheduled")
+	}
+	w.config.KeyLife = MinKeyLife - 1
+	if err := w.config.complete(); err == nil {
+		t.Error("keys may be replaced every few minutes")
+	}
+}
+
+func TestTheRingIsBounded(t *testing.T) {
+	clock := newTestClock()
+	ring := testRing(t, filepath.Join(t.TempDir(), "keys"), clock)
+	for range maxKeys - 1 {
+		_, err := ring.Rotate()
+		must(t, err)
+	}
+	_, err := ring.Rotate()
+	mustCode(t, "one more", err, problem.TooManyRequests)
+	if wait := retryAfter(err); wait <= 0 || wait > ring.retain {
+		t.Errorf("Retry-After is %s", wait)
+	}
+	clock.pass(retryAfter(err))
+	_, err = ring.Rotate()
+	must(t, err)
+}

@@ -399,6 +399,24 @@ func (m *memStore) DeleteUser(_ context.Context, scope tenancy.Scope, id tenancy
 	})
 }
 
+func (m *memStore) Recover(_ context.Context, key UserKey, r Recovery) (user User, err error) {
+	err = m.write(func() ([]Change, error) {
+		u := m.users[key]
+		switch {
+		case u == nil:
+			return nil, errGone
+		case r.PasswordHash != "" && u.IsService:
+			return nil, problem.New(problem.Conflict, "service")
+		case r.PasswordHash != "":
+			m.setHash(u, r.PasswordHash, r.Now)
+		}
+		u.IsActive = u.IsActive || r.Activate
+		user = u.User
+		return userChanged(key), nil
+	})
+	return user, err
+}
+
 func (m *memStore) Password(_ context.Context, key UserKey) (Account, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

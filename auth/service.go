@@ -25,6 +25,10 @@ type Config struct {
 	RefreshLife time.Duration
 	Grace       time.Duration // less than 0 turns it off
 
+	// KeyLife is how long a key signs before Run puts a new one in its place; 0 for
+	// until RotateKeys is called. At least MinKeyLife.
+	KeyLife time.Duration
+
 	Password PasswordPolicy
 	Hash     HasherConfig
 
@@ -64,7 +68,7 @@ func Open(ctx context.Context, config Config, store Store) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	ring, err := OpenKeyRing(filepath.Join(config.DataDir, "keys"), config.Clock, config.AccessLife+Leeway)
+	ring, err := OpenKeyRing(filepath.Join(config.DataDir, "keys"), config.Clock, config.AccessLife+Leeway+rotationMargin)
 	if err != nil {
 		return nil, err
 	}
@@ -120,6 +124,8 @@ func (c *Config) complete() error {
 		return errors.New("the life of refresh tokens must not be shorter than that of access tokens")
 	case c.Grace > time.Minute:
 		return errors.New("the grace of refresh tokens must not exceed 1m")
+	case c.KeyLife != 0 && c.KeyLife < MinKeyLife:
+		return fmt.Errorf("signing keys must not be replaced more often than every %s", MinKeyLife)
 	case c.Password.MinLength < MinPasswordLength:
 		return fmt.Errorf("the shortest password must have at least %d characters", MinPasswordLength)
 	case len(c.Issuer) > 255 || len(c.Audience) > 255:
@@ -136,7 +142,8 @@ func setDefault[T comparable](value *T, standard T) {
 }
 
 // Run does what must be done regularly, until ctx ends: it sweeps revocations,
-// expired sessions and old keys, and stores when API tokens were used.
+// expired sessions and old keys, replaces the key that signs when it is
+// Config.KeyLife old, and stores when API tokens were used.
 func (s *Service) Run(ctx context.Context) {
 	ticker := time.NewTicker(time.Minute)
 	defer ticker.Stop()
@@ -165,6 +172,11 @@ func (s *Service) Maintain(ctx context.Context) {
 	}
 	if report.ClockBehind > 0 {
 		s.log.Warn("the clock was set back: revocations are kept", "behind", report.ClockBehind)
+	}
+	if rotated, err := s.ring.rotateAfter(s.config.KeyLife); err != nil {
+		s.log.Error("rotate keys", "error", err)
+	} else if rotated {
+		s.log.Info("a new key signs access tokens", "kid", s.ring.Keys()[0].ID)
 	}
 	if err := s.ring.Prune(); err != nil {
 		s.log.Error("prune keys", "error", err)
@@ -197,13 +209,16 @@ func (s *Service) Ready() bool { return s.revocations.open.Load() }
 func (s *Service) JWKS() []byte { return s.ring.JWKS() }
 
 // Keys describes the signing keys, the newest first.
-func (s *Service) Keys() []KeyInfo { return s.ring.Keys() }
+func (s *Service) Keys() []SigningKey { return s.ring.Keys() }
 
 // RotateKeys signs with a new key from now on; see KeyRing.Rotate.
-func (s *Service) RotateKeys() (KeyInfo, error) { return s.ring.Rotate() }
+func (s *Service) RotateKeys() (SigningKey, error) { return s.ring.Rotate() }
 
 // RetireKey refuses a key's tokens from now on; see KeyRing.Retire.
 func (s *Service) RetireKey(kid string) error { return s.ring.Retire(kid) }
+
+// Revocations returns the number of revocations held.
+func (s *Service) Revocations() int { return s.revocations.Len() }
 
 // RevokeEverything makes every session and access token of the installation
 // invalid. API tokens stay.

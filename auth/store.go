@@ -154,6 +154,10 @@ type UserStore interface {
 	// links.
 	DeleteUser(ctx context.Context, scope tenancy.Scope, id tenancy.ID, decide func(UserView) error) error
 
+	// Recover does what whoever controls the machine asks for a user, whatever state
+	// the user is in. It fails with NotFound for a user that is not in the tenant.
+	Recover(ctx context.Context, key UserKey, r Recovery) (User, error)
+
 	// Password returns the user's account, for comparing the current password.
 	Password(ctx context.Context, key UserKey) (Account, error)
 

@@ -197,6 +197,16 @@ func (t *Throttle) forget(element *list.Element) {
 	t.order.Remove(element)
 }
 
+// Pardon forgets the failures counted on an account, whoever caused them. Those
+// of addresses stay.
+func (t *Throttle) Pardon(account string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if element, ok := t.entries[keyOf("account", CanonicalName(account))]; ok {
+		t.forget(element)
+	}
+}
+
 // Len returns the number of accounts and addresses remembered.
 func (t *Throttle) Len() int {
 	t.mu.Lock()

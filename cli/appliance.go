@@ -31,7 +31,12 @@ const (
 type Appliance struct {
 	Settings ServeSettings
 	Log      *slog.Logger      // nothing is logged unless set
-	Hash     auth.HasherConfig // of passwords; auth's defaults unless set
+	Hash     auth.HasherConfig // of passwords; its Cost is that of the settings
+
+	// CheckRevocations looks for damage in the file of revocations. A server gives
+	// a check in a process of its own (auth.CheckInChild), which a damaged file may
+	// end; without one the check is in this process.
+	CheckRevocations func(path string) error
 
 	// SetupToken makes the first operator. It is set by Run, while there is none.
 	SetupToken string
@@ -91,7 +96,7 @@ func (a *Appliance) open(ctx context.Context) (err error) {
 	if a.store, err = storage.Open(ctx, storage.Options{Dir: a.Settings.Data, Log: a.Log}); err != nil {
 		return err
 	}
-	if a.identity, err = auth.Open(ctx, auth.Config{DataDir: a.Settings.Data, Log: a.Log, Hash: a.Hash}, a.store); err != nil {
+	if a.identity, err = auth.Open(ctx, a.identityConfig(), a.store); err != nil {
 		return err
 	}
 	if err := a.firstOperator(ctx); err != nil {
@@ -101,16 +106,29 @@ func (a *Appliance) open(ctx context.Context) (err error) {
 	return err
 }
 
+func (a *Appliance) identityConfig() auth.Config {
+	hash := a.Hash
+	hash.Cost = a.Settings.HashCost
+	return auth.Config{DataDir: a.Settings.Data, Log: a.Log, Hash: hash, KeyLife: a.Settings.KeyLife,
+		Password: auth.PasswordPolicy{MinLength: a.Settings.PasswordLength}, CheckRevocations: a.CheckRevocations}
+}
+
 // firstOperator makes the operator that the settings name, unless there is one.
+// That is looked at before the password is hashed: later starts have the same
+// environment, and a hash takes as long as the rest of a start.
 func (a *Appliance) firstOperator(ctx context.Context) error {
 	if a.Settings.AdminEmail == "" {
 		return nil
 	}
-	_, err := a.identity.CreateOperator(ctx, auth.FirstOperator{Email: a.Settings.AdminEmail, Name: "Operator", Password: a.Settings.AdminPassword}, false)
+	installation, err := a.store.Installation(ctx)
+	if err != nil || installation.HasOperator {
+		return err
+	}
+	_, err = a.identity.CreateOperator(ctx, auth.FirstOperator{Email: a.Settings.AdminEmail, Name: "Operator", Password: a.Settings.AdminPassword}, false)
 	var p *problem.Error
 	switch {
 	case problem.CodeOf(err) == problem.Conflict:
-		return nil // there is an operator: later starts have the same environment
+		return nil // there is an operator after all
 	case errors.As(err, &p) && p.Code == problem.Validation:
 		failure := &ConfigError{}
 		for _, v := range p.Violations {

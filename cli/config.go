@@ -13,6 +13,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/knadh/koanf/v2"
 	"github.com/pelletier/go-toml/v2"
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
 
@@ -127,6 +128,19 @@ func readSecretFile(path string) (string, error) {
 	}
 	text, err := os.ReadFile(path)
 	return strings.TrimRight(string(text), "\r\n"), err
+}
+
+// configFile reads the configuration file that the flag --config or the
+// environment names, or the one in the working directory.
+func (a *app) configFile(cmd *cobra.Command) (layer, error) {
+	path, err := cmd.Flags().GetString("config")
+	if err != nil {
+		return nil, err
+	}
+	if text, ok := a.lookup("MAESTRO_CONFIG"); ok && path == "" {
+		path = text
+	}
+	return readConfigFile(path, ".")
 }
 
 // readConfigFile reads the configuration file at path or, for "", the first of

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 
+	"maestro/auth"
 	"maestro/client"
 	"maestro/migrations"
 	"maestro/problem"
@@ -64,7 +65,7 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.As(err, &configuration):
 		return exitConfiguration
-	case errors.As(err, &locked):
+	case errors.As(err, &locked), errors.Is(err, auth.ErrRevocationsInUse):
 		return exitLocked
 	case errors.As(err, &newer):
 		return exitNewerSchema

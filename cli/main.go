@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -111,10 +112,10 @@ func (a *app) root() *cobra.Command {
 			root.AddCommand(c)
 		}
 	}
-	add("server", a.serveCommand(), a.healthCommand(), a.demoCommand())
+	add("server", a.serveCommand(), a.adminCommand(), a.keysCommand(), a.healthCommand(), a.demoCommand(), a.checkRevocationsCommand())
 	add("session", a.loginCommand(), a.logoutCommand(), a.whoamiCommand())
 	add("data", a.projectCommand(), a.memberCommand(), a.artifactCommand(), a.metricCommand(), a.importCommand(), a.collectCommand(), a.predictCommand(),
-		a.tenantCommand(), a.userCommand())
+		a.tenantCommand(), a.userCommand(), a.tokenCommand())
 	add("other", a.docsCommand())
 	add("other", a.versionCommand())
 	return root
@@ -122,7 +123,7 @@ func (a *app) root() *cobra.Command {
 
 // begin runs once the command and its arguments are known to fit.
 func (a *app) begin(cmd *cobra.Command) error {
-	if err := cmd.ValidateRequiredFlags(); err != nil {
+	if err := errors.Join(cmd.ValidateRequiredFlags(), cmd.ValidateFlagGroups()); err != nil {
 		return err
 	}
 	if !slices.Contains(forms, a.form) {

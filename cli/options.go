@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"maestro/auth"
 	"maestro/server"
 )
 
@@ -40,6 +41,10 @@ type ServeSettings struct {
 	DrainTimeout  time.Duration // for requests under way when the server stops
 	Demo          bool          // fill a new data directory with the demo
 	Rates         server.Rates  // of requests
+
+	PasswordLength int           // of the shortest password that may be set; 0 for auth's default
+	HashCost       int           // of passwords; 0 for auth's default
+	KeyLife        time.Duration // after which a new key signs access tokens; 0 for never
 }
 
 var serveOptions = []option[ServeSettings]{
@@ -82,6 +87,27 @@ var serveOptions = []option[ServeSettings]{
 		s.AdminPassword = text
 		return nil
 	}},
+	{name: "password-length", preset: strconv.Itoa(auth.DefaultPasswordLength), unit: "N", help: "characters of the shortest password that may be set", apply: func(s *ServeSettings, text string) (err error) {
+		s.PasswordLength, err = strconv.Atoi(text)
+		if err != nil || s.PasswordLength < auth.MinPasswordLength || s.PasswordLength > maxPasswordLength {
+			return fmt.Errorf("must be a whole number from %d to %d", auth.MinPasswordLength, maxPasswordLength)
+		}
+		return nil
+	}},
+	{name: "password-cost", preset: strconv.Itoa(auth.DefaultHashCost), unit: "N", help: "bcrypt's cost of passwords; stored ones follow at the next login", apply: func(s *ServeSettings, text string) (err error) {
+		s.HashCost, err = strconv.Atoi(text)
+		if err != nil || s.HashCost < auth.MinHashCost || s.HashCost > auth.MaxHashCost {
+			return fmt.Errorf("must be a whole number from %d to %d", auth.MinHashCost, auth.MaxHashCost)
+		}
+		return nil
+	}},
+	{name: "key-rotation", preset: "720h", unit: "DURATION", help: "how long a key signs access tokens before a new one takes over; 0 for until maestro keys rotate", apply: func(s *ServeSettings, text string) (err error) {
+		s.KeyLife, err = time.ParseDuration(text)
+		if err != nil || s.KeyLife != 0 && s.KeyLife < auth.MinKeyLife {
+			return fmt.Errorf("must be 0 or a duration of at least %s", auth.MinKeyLife)
+		}
+		return nil
+	}},
 	{name: "log-level", preset: "info", unit: "LEVEL", help: "debug, info, warn or error", apply: func(s *ServeSettings, text string) error {
 		if err := s.LogLevel.UnmarshalText([]byte(text)); err != nil {
 			return errors.New("must be debug, info, warn or error")
@@ -110,6 +136,9 @@ var serveOptions = []option[ServeSettings]{
 		return err
 	}},
 }
+
+// maxPasswordLength is the longest that the shortest password may have to be.
+const maxPasswordLength = 64
 
 // rateOption bounds the requests of one something. Twice as many as in a second
 // may come at once.

@@ -11,7 +11,6 @@ import (
 )
 
 func (a *app) serveCommand() *cobra.Command {
-	var config string
 	c := &cobra.Command{
 		Use: "serve", Short: "Run the server", Args: cobra.NoArgs,
 		Long: "Runs the server until SIGINT or SIGTERM: it then finishes the requests under way and closes the data directory. A second\n" +
@@ -20,10 +19,7 @@ func (a *app) serveCommand() *cobra.Command {
 			"it names, else from the configuration file (maestro.toml, .yaml or .json in the working directory, or --config).\n" +
 			"MAESTRO_ADMIN_EMAIL and MAESTRO_ADMIN_PASSWORD_FILE make the first operator without a person.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if text, ok := a.lookup("MAESTRO_CONFIG"); ok && config == "" {
-				config = text
-			}
-			file, err := readConfigFile(config, ".")
+			file, err := a.configFile(cmd)
 			if err != nil {
 				return err
 			}
@@ -35,7 +31,7 @@ func (a *app) serveCommand() *cobra.Command {
 		},
 	}
 	addFlags(c.Flags(), serveOptions)
-	c.Flags().StringVar(&config, "config", "", "configuration file [MAESTRO_CONFIG]")
+	c.Flags().String("config", "", "configuration file [MAESTRO_CONFIG]")
 	return c
 }
 
@@ -72,7 +68,11 @@ func (a *app) serve(cmd *cobra.Command, settings ServeSettings) (err error) {
 			return err
 		}
 	}
-	appliance := &Appliance{Settings: settings, Log: log}
+	check, err := checkRevocations()
+	if err != nil {
+		return err
+	}
+	appliance := &Appliance{Settings: settings, Log: log, CheckRevocations: check}
 	defer func() { err = errors.Join(err, appliance.Close()) }()
 	if err := appliance.Run(cmd.Context()); err != nil {
 		return err

@@ -5,12 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"maestro/client"
 	"maestro/problem"
@@ -157,29 +155,6 @@ func (a *app) ask(prompt string) (string, error) {
 		return "", err
 	}
 	return strings.TrimSpace(line), nil
-}
-
-// maxPasswordLine bounds what is read of standard input for a password.
-const maxPasswordLine = 4096
-
-// password reads a password: the first line of standard input, or what is typed
-// unseen.
-func (a *app) password(stdin bool, prompt string) (string, error) {
-	if stdin {
-		text, err := io.ReadAll(io.LimitReader(a.in, maxPasswordLine))
-		if err != nil {
-			return "", err
-		}
-		line, _, _ := strings.Cut(string(text), "\n")
-		return strings.TrimSuffix(line, "\r"), nil
-	}
-	if !isTerminal(a.in) {
-		return "", usage("the password is asked for on a terminal: use --password-stdin otherwise")
-	}
-	fmt.Fprint(a.err, prompt)
-	text, err := term.ReadPassword(int(a.in.Fd()))
-	fmt.Fprintln(a.err)
-	return string(text), err
 }
 
 func (a *app) logoutCommand() *cobra.Command {

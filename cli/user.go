@@ -30,7 +30,7 @@ var userColumns = []column[client.User]{
 
 func (a *app) userCommand() *cobra.Command {
 	return remote(a.group("user", "Manage your tenant's users",
-		a.userList(), a.userShow(), a.userCreate(), a.userUpdate(), a.userRevoke(), a.userReset(), a.userDelete()))
+		a.userList(), a.userShow(), a.userCreate(), a.userUpdate(), a.userRevoke(), a.userReset(), a.userUnlock(), a.userDelete()))
 }
 
 func (a *app) userList() *cobra.Command {
@@ -70,11 +70,12 @@ func (a *app) userShow() *cobra.Command {
 }
 
 func (a *app) userCreate() *cobra.Command {
-	var passwordStdin bool
+	var passwordStdin, service bool
 	c := &cobra.Command{Use: "create EMAIL", Short: "Create a user with a password, or invite one", Args: cobra.ExactArgs(1),
 		Long: "With --password-stdin the user has that password. Without it the answer holds an invitation, shown once, with which\n" +
-			"the person sets a password.",
-		Example: "  maestro user create ann@example.org --name 'Ann Lee' --role data_scientist",
+			"the person sets a password at /redeem of the server. A service account has no password: maestro token create --user.",
+		Example: "  maestro user create ann@example.org --name 'Ann Lee' --role data_scientist\n" +
+			"  maestro user create robot@example.org --service --role data_scientist",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			members, err := readFields(cmd, userFields)
 			if err != nil {
@@ -87,6 +88,7 @@ func (a *app) userCreate() *cobra.Command {
 			if _, given := members["roles"]; !given {
 				members["roles"] = []string{"viewer"}
 			}
+			members["is_service"] = service
 			if passwordStdin {
 				if members["password"], err = a.password(true, ""); err != nil {
 					return err
@@ -104,19 +106,36 @@ func (a *app) userCreate() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return printOne(a.out, a.form, invitedColumns, u)
+			return printOne(a.out, a.form, invitedColumns, invited{u, redeemLink(c, u.Invitation)})
 		}}
 	addFields(c, userFields)
 	c.Flags().BoolVar(&passwordStdin, "password-stdin", false, "read the user's password from standard input")
+	c.Flags().BoolVar(&service, "service", false, "a service account, which acts through API tokens only")
 	return c
 }
 
-var invitedColumns = []column[client.Invited]{
-	{name: "email", value: func(u *client.Invited) any { return u.User.Email }},
-	{name: "name", value: func(u *client.Invited) any { return u.User.Name }},
-	{name: "roles", value: func(u *client.Invited) any { return u.User.Roles }},
-	{name: "invitation", value: func(u *client.Invited) any { return u.Invitation }},
-	{name: "id", value: func(u *client.Invited) any { return u.User.ID }},
+// redeemLink is the page of the web UI that takes an invitation or a reset. The
+// secret stands behind the #, which browsers send to nobody.
+func redeemLink(c *client.Client, secret string) string {
+	if secret == "" {
+		return ""
+	}
+	return c.URL() + "/redeem#" + secret
+}
+
+// invited is a new user with the link for the person.
+type invited struct {
+	client.Invited
+	Link string `json:"link,omitempty"`
+}
+
+var invitedColumns = []column[invited]{
+	{name: "email", value: func(u *invited) any { return u.User.Email }},
+	{name: "name", value: func(u *invited) any { return u.User.Name }},
+	{name: "roles", value: func(u *invited) any { return u.User.Roles }},
+	{name: "invitation", value: func(u *invited) any { return u.Invitation }},
+	{name: "link", value: func(u *invited) any { return u.Link }},
+	{name: "id", value: func(u *invited) any { return u.User.ID }},
 }
 
 func (a *app) userUpdate() *cobra.Command {
@@ -142,18 +161,36 @@ func (a *app) userRevoke() *cobra.Command {
 }
 
 func (a *app) userReset() *cobra.Command {
-	return a.onUser("reset-password", "Make a one-time token with which a user sets a new password", func(cmd *cobra.Command, c *client.Client, u client.User) error {
+	return a.onUser("reset-password", "Make a one-time link with which a user sets a new password", func(cmd *cobra.Command, c *client.Client, u client.User) error {
 		reset, err := c.ResetPassword(cmd.Context(), u.ID)
 		if err != nil {
 			return err
 		}
-		return printOne(a.out, a.form, resetColumns, reset)
+		return printOne(a.out, a.form, resetColumns, passwordReset{reset, redeemLink(c, reset.Token)})
 	})
 }
 
-var resetColumns = []column[client.PasswordReset]{
-	{name: "token", value: func(r *client.PasswordReset) any { return r.Token }},
-	{name: "expires_at", value: func(r *client.PasswordReset) any { return instant(r.ExpiresAt) }},
+func (a *app) userUnlock() *cobra.Command {
+	return &cobra.Command{Use: "unlock EMAIL", Short: "Forget the failed logins counted on an e-mail (operator)", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.connect(cmd)
+			if err != nil {
+				return err
+			}
+			return c.UnlockLogin(cmd.Context(), client.UnlockRequest{Email: args[0]})
+		}}
+}
+
+// passwordReset is a reset with the link for the person.
+type passwordReset struct {
+	client.PasswordReset
+	Link string `json:"link"`
+}
+
+var resetColumns = []column[passwordReset]{
+	{name: "token", value: func(r *passwordReset) any { return r.Token }},
+	{name: "link", value: func(r *passwordReset) any { return r.Link }},
+	{name: "expires_at", value: func(r *passwordReset) any { return instant(r.ExpiresAt) }},
 }
 
 func (a *app) userDelete() *cobra.Command {

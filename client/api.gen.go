@@ -698,11 +698,42 @@ type SetupState struct {
 	Needed bool `json:"needed"`
 }
 
+type SigningKey struct {
+	// UTC, RFC 3339 with microseconds; a date alone means midnight
+	CreatedAt string `json:"created_at"`
+	Kid       string `json:"kid"`
+	// When its successor took over signing; null for the key that signs
+	RetiredAt *string `json:"retired_at"`
+}
+
+type SigningKeys struct {
+	Items []SigningKey `json:"items"`
+}
+
 type SuccessWeights struct {
 	BusinessImpact   float64 `json:"business_impact"`
 	CostEfficiency   float64 `json:"cost_efficiency"`
 	DeliverySpeed    float64 `json:"delivery_speed"`
 	ModelPerformance float64 `json:"model_performance"`
+}
+
+type SystemInfo struct {
+	// Of the database's file, without content
+	DatabaseBytes int64  `json:"database_bytes"`
+	GoVersion     string `json:"go_version"`
+	// Of what is committed and not yet moved into that file
+	LogBytes int64 `json:"log_bytes"`
+	// Operating system and architecture
+	Platform string `json:"platform"`
+	// Sessions and tokens ended whose access tokens have not all expired
+	Revocations int64 `json:"revocations"`
+	// Of the database
+	SchemaVersion int64 `json:"schema_version"`
+	SigningKeys   int64 `json:"signing_keys"`
+	// UTC, RFC 3339 with microseconds; a date alone means midnight
+	StartedAt string `json:"started_at"`
+	Tenants   int64  `json:"tenants"`
+	Version   string `json:"version"`
 }
 
 type Tenant struct {
@@ -765,6 +796,11 @@ type TenantList struct {
 	Items []Tenant `json:"items"`
 	// Asks for the next page; null at the end
 	NextCursor *string `json:"next_cursor"`
+}
+
+type UnlockRequest struct {
+	// As it is typed at the login
+	Email string `json:"email"`
 }
 
 type Uplift struct {
@@ -1132,6 +1168,13 @@ func (c *Client) GetSetup(ctx context.Context) (SetupState, error) {
 	return out, err
 }
 
+// GetSystemInfo: See what runs, since when, and how large it is. GET /api/v1/system/info (operator).
+func (c *Client) GetSystemInfo(ctx context.Context) (SystemInfo, error) {
+	var out SystemInfo
+	err := c.call(ctx, request{method: "GET", path: "/api/v1/system/info"}, &out)
+	return out, err
+}
+
 // GetTenant: Read a tenant. GET /api/v1/tenants/{id} (operator).
 func (c *Client) GetTenant(ctx context.Context, id string) (Tenant, error) {
 	var out Tenant
@@ -1429,6 +1472,15 @@ func (c *Client) AllSessions(ctx context.Context, params ListSessionsParams) ite
 	})
 }
 
+// ListSigningKeys: List the keys that access tokens are verified with, newest first. GET /api/v1/system/keys (operator).
+//
+// The first one signs. An older one goes when the last token that it signed has expired. The public halves are at /.well-known/jwks.json.
+func (c *Client) ListSigningKeys(ctx context.Context) (SigningKeys, error) {
+	var out SigningKeys
+	err := c.call(ctx, request{method: "GET", path: "/api/v1/system/keys"}, &out)
+	return out, err
+}
+
 // ListTenantsParams are the parameters of ListTenants. What is zero is not sent.
 type ListTenantsParams struct {
 	// Items in a page
@@ -1595,9 +1647,25 @@ func (c *Client) ResetPassword(ctx context.Context, id string) (PasswordReset, e
 	return out, err
 }
 
+// RetireSigningKey: Refuse a key's access tokens from now on, because it may be known to others. DELETE /api/v1/system/keys/{kid} (operator).
+//
+// Their sessions stay: clients refresh. The key that signs cannot be retired: rotate the keys first.
+func (c *Client) RetireSigningKey(ctx context.Context, kid string) error {
+	return c.call(ctx, request{method: "DELETE", path: "/api/v1/system/keys/" + url.PathEscape(kid)}, nil)
+}
+
 // RevokeUser: End every session of a user and delete the user's API tokens. POST /api/v1/users/{id}/revoke (users:update).
 func (c *Client) RevokeUser(ctx context.Context, id string) error {
 	return c.call(ctx, request{method: "POST", path: "/api/v1/users/" + url.PathEscape(id) + "/revoke"}, nil)
+}
+
+// RotateSigningKeys: Sign access tokens with a new key from now on. POST /api/v1/system/keys/rotate (operator).
+//
+// No session ends: the old key's tokens stay valid until they expire.
+func (c *Client) RotateSigningKeys(ctx context.Context) (SigningKey, error) {
+	var out SigningKey
+	err := c.call(ctx, request{method: "POST", path: "/api/v1/system/keys/rotate"}, &out)
+	return out, err
 }
 
 // SearchArtifacts: Search the active artifacts by the words of name, tags and description. POST /api/v1/artifacts/search (artifacts:view).
@@ -1650,6 +1718,13 @@ func (c *Client) TopArtifacts(ctx context.Context, params TopArtifactsParams) (R
 	var out RankedArtifactList
 	err := c.call(ctx, request{method: "GET", path: "/api/v1/artifacts/top", params: params}, &out)
 	return out, err
+}
+
+// UnlockLogin: Forget the failed logins counted on an e-mail. POST /api/v1/system/unlock (operator).
+//
+// The next login with it is looked at without delay. A restart of the server forgets them all.
+func (c *Client) UnlockLogin(ctx context.Context, body UnlockRequest) error {
+	return c.call(ctx, request{method: "POST", path: "/api/v1/system/unlock", body: body}, nil)
 }
 
 // UpdateArtifactParams are the parameters of UpdateArtifact. What is zero is not sent.

@@ -42,6 +42,7 @@ type Server struct {
 	log     *slog.Logger
 	now     func() time.Time
 	version string
+	started time.Time
 
 	engine   *gin.Engine
 	api      huma.API
@@ -70,7 +71,7 @@ func New(o Options) *Server {
 		o.Now = time.Now
 	}
 	gin.SetMode(gin.ReleaseMode)
-	s := &Server{store: o.Store, auth: o.Auth, log: o.Log, now: o.Now, version: o.Version,
+	s := &Server{store: o.Store, auth: o.Auth, log: o.Log, now: o.Now, version: o.Version, started: o.Now(),
 		engine: gin.New(), demands: make(map[string]demand), headers: securityHeaders(),
 		byAddress: newLimiter[netip.Addr](o.Rates.Address), byCredential: newLimiter[tenancy.ID](o.Rates.Credential),
 		byTenant: newLimiter[tenancy.ID](o.Rates.Tenant), behindTLS: o.BehindTLS, crossOrigin: http.NewCrossOriginProtection()}
@@ -96,6 +97,7 @@ func New(o Options) *Server {
 	s.memberRoutes()
 	s.metricRoutes()
 	s.tenantRoutes()
+	s.installationRoutes()
 	s.systemRoutes()
 	s.document = s.renderDocument()
 	s.handler = compressed(s.engine)

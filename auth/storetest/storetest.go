@@ -44,6 +44,7 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		{"the listener hears of changes before the caller", watching},
 		{"the installation counts on", installation},
 		{"the first operator is one", firstOperator},
+		{"whoever has the machine recovers an account", recovery},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := &fixture{Subject: open(t), t: t, ctx: t.Context(), now: 1_750_000_000_000_000}
