@@ -1,1 +1,1 @@
-import{$t as e,Et as t,K as n,Q as r,ct as i,jt as a,k as o,q as s,ut as c}from"./session.svelte.js";var l=c(`<span><!></span>`);function u(c,u){let d=o(u,`tone`,3,`plain`);var f=l(),p=a(f);r(p,()=>u.children),e(f),t(()=>n(f,1,s([`badge`,d()]),`m-1qd0es9`)),i(c,f)}export{u as t};
+import{J as e,Nt as t,Ot as n,Y as r,et as i,ft as a,j as o,tn as s,ut as c}from"./session.svelte.js";var l=a(`<span><!></span>`);function u(a,u){let d=o(u,`tone`,3,`plain`);var f=l(),p=t(f);i(p,()=>u.children),s(f),n(()=>e(f,1,r([`badge`,d()]),`m-1qd0es9`)),c(a,f)}export{u as t};

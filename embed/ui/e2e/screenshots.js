@@ -2,7 +2,7 @@
 import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { seed } from "./seed.js";
-import { login, openBrowser, openPage, setUp, startServer } from "./world.js";
+import { client, login, openBrowser, openPage, password, setUp, startServer } from "./world.js";
 
 const out = fileURLToPath(new URL("screenshots", import.meta.url));
 mkdirSync(out, { recursive: true });
@@ -17,6 +17,14 @@ const tenants = await send("GET", "/tenants");
 await send("POST", "/tenants", { name: "Borealis Energy", slug: "borealis" });
 const suspended = await send("POST", "/tenants", { name: "Old Pilot", slug: "old-pilot" });
 await send("PATCH", `/tenants/${suspended.id}`, { is_active: false });
+
+for (const [name, roles, rest] of [["Grace Hopper", ["data_scientist"], { password }], ["Alan Turing", ["ml_engineer", "reviewer"], { password }], ["Mira Okafor", ["viewer"], {}], ["Nightly import", ["data_scientist"], { is_service: true }]]) {
+  if (roles.includes("reviewer")) await send("POST", "/roles", { name: "reviewer", description: "Reads everything, records what was found", permissions: ["projects:view", "artifacts:view", "metrics:view", "usages:view", "usages:create", "members:view"] });
+  const { user } = await send("POST", "/users", { name, roles, email: `${name.split(" ")[0].toLowerCase()}@acme.test`, ...rest });
+  if (user.is_service) await send("POST", "/auth/tokens", { name: "Nightly import", scopes: ["projects:view", "metrics:create"], user_id: user.id });
+}
+await client(server.url, "alan@acme.test");
+const users = (await send("GET", "/users?sort=name")).items;
 
 const screens = {
   home: "/",
@@ -37,6 +45,12 @@ const screens = {
   "new-artifact": ["/library", (page) => page.keyboard.press("c")],
   account: "/account",
   "new-token": ["/account", (page) => page.getByRole("button", { name: "New token" }).click()],
+  users: "/users",
+  user: `/users/${users[1].id}`,
+  "new-user": ["/users", (page) => page.keyboard.press("c")],
+  roles: "/roles",
+  tokens: "/tokens",
+  limits: "/limits",
   tenants: "/tenants",
   tenant: `/tenants/${tenants.items[0].id}`,
   "not-found": "/projects/01928e5c-7b1a-7cc2-9a0e-3f1d2c4b5a69",

@@ -2,7 +2,11 @@ import type { Component } from "svelte";
 import Building2 from "@lucide/svelte/icons/building-2";
 import FolderKanban from "@lucide/svelte/icons/folder-kanban";
 import House from "@lucide/svelte/icons/house";
+import Gauge from "@lucide/svelte/icons/gauge";
+import KeyRound from "@lucide/svelte/icons/key-round";
 import Library from "@lucide/svelte/icons/library";
+import ShieldCheck from "@lucide/svelte/icons/shield-check";
+import Users from "@lucide/svelte/icons/users";
 
 type Load = () => Promise<{ default: Component<any> }>;
 
@@ -21,6 +25,11 @@ export const screens: Screen[] = [
   { pattern: "/projects/:id", title: "Project", section: "/projects", load: () => import("./screens/Project.svelte") },
   { pattern: "/library", title: "Library", section: "/library", load: () => import("./screens/Library.svelte") },
   { pattern: "/library/:id", title: "Artifact", section: "/library", load: () => import("./screens/Artifact.svelte") },
+  { pattern: "/users", title: "Users", section: "/users", load: () => import("./screens/Users.svelte") },
+  { pattern: "/users/:id", title: "User", section: "/users", load: () => import("./screens/User.svelte") },
+  { pattern: "/roles", title: "Roles", section: "/roles", load: () => import("./screens/Roles.svelte") },
+  { pattern: "/tokens", title: "API tokens", section: "/tokens", load: () => import("./screens/AllTokens.svelte") },
+  { pattern: "/limits", title: "Limits and use", section: "/limits", load: () => import("./screens/Limits.svelte") },
   { pattern: "/account", title: "Account", load: () => import("./screens/Account.svelte") },
   { pattern: "/tenants", title: "Tenants", section: "/tenants", load: () => import("./screens/Tenants.svelte") },
   { pattern: "/tenants/:id", title: "Tenant", section: "/tenants", load: () => import("./screens/Tenant.svelte") },
@@ -42,6 +51,15 @@ export const navigation: { heading: string; places: Place[] }[] = [
       { href: "/", label: "Home", icon: House, keys: "h" },
       { href: "/projects", label: "Projects", icon: FolderKanban, keys: "p", needs: "projects:view" },
       { href: "/library", label: "Library", icon: Library, keys: "l", needs: "artifacts:view" },
+    ],
+  },
+  {
+    heading: "Administration",
+    places: [
+      { href: "/users", label: "Users", icon: Users, keys: "u", needs: "users:view" },
+      { href: "/roles", label: "Roles", icon: ShieldCheck, keys: "r", needs: "roles:view" },
+      { href: "/tokens", label: "API tokens", icon: KeyRound, needs: "tokens:view" },
+      { href: "/limits", label: "Limits and use", icon: Gauge, needs: "limits:view" },
     ],
   },
   {

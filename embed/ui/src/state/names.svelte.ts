@@ -2,7 +2,7 @@ import { SvelteMap } from "svelte/reactivity";
 import { api, data, type Schema } from "../api/client";
 
 /**
- * Projects and artifacts that others refer to by id, each read once. What may
+ * Projects, artifacts and users that others refer to by id, each read once. What may
  * not be seen, or is gone, stays unnamed.
  */
 class Book<T> {
@@ -34,3 +34,4 @@ class Book<T> {
 
 export const artifacts = new Book<Schema["Artifact"]>((id) => data(api.GET("/api/v1/artifacts/{id}", { params: { path: { id } } })));
 export const projects = new Book<Schema["Project"]>((id) => data(api.GET("/api/v1/projects/{id}", { params: { path: { id } } })));
+export const users = new Book<Schema["User"]>((id) => data(api.GET("/api/v1/users/{id}", { params: { path: { id } } })));

@@ -32,11 +32,11 @@ export function go(to: string, { replace = false } = {}): void {
   if (moved) scrollTo(0, 0);
 }
 
-/** Changes parts of the query and leaves the others; null and "" take a part away. */
-export function setQuery(change: Query, { replace = true } = {}): void {
+/** Changes parts of the query and leaves the others; null takes a part away, and so does "" unless it is kept. */
+export function setQuery(change: Query, { replace = true, keepEmpty = false } = {}): void {
   const query = route.query;
   for (const [name, value] of Object.entries(change)) {
-    if (value === null || value === undefined || value === "") query.delete(name);
+    if (value === null || value === undefined || (value === "" && !keepEmpty)) query.delete(name);
     else query.set(name, value);
   }
   go(address(route.path, query), { replace });

@@ -1,3 +1,5 @@
+import { onDestroy } from "svelte";
+
 /** Every shortcut in one place, so that the sheet that `?` opens tells the truth. */
 export interface Shortcut {
   keys: string[];
@@ -34,3 +36,11 @@ class ScreenKeys {
 }
 
 export const screenKeys = new ScreenKeys();
+
+/** Gives a key its work for as long as the screen that calls this is there. */
+export function onScreenKey(key: keyof ScreenKeys, run: () => void): void {
+  screenKeys[key] = run;
+  onDestroy(() => {
+    if (screenKeys[key] === run) screenKeys[key] = null;
+  });
+}
