@@ -25,11 +25,11 @@ func (s *Server) authRoutes() {
 		text:    "The token may be repeated for ten seconds, for a client that lost the answer. Used later, it ends the session. Without a body the browser's cookie is exchanged."}, s.refresh)
 	handle(s, route{method: http.MethodPost, path: "/auth/logout", access: auth.Public, recognises: true, id: "logOut", tag: tag,
 		summary: "End the session", text: "By its access token, its refresh token, or both. All its tokens stop at once.", status: http.StatusNoContent}, s.logOut)
-	handle(s, route{method: http.MethodPost, path: "/auth/logout-all", access: auth.Authenticated, id: "logOutEverywhere", tag: tag,
+	handle(s, route{method: http.MethodPost, path: "/auth/logout-all", access: auth.Authenticated, session: true, id: "logOutEverywhere", tag: tag,
 		summary: "End every session of yours", text: "API tokens stay.", status: http.StatusNoContent}, s.logOutEverywhere)
 	handle(s, route{method: http.MethodGet, path: "/auth/me", access: auth.Authenticated, id: "getMe", tag: tag,
 		summary: "See who you are and what you may do"}, s.getMe)
-	handle(s, route{method: http.MethodPost, path: "/auth/password", access: auth.Authenticated, id: "changePassword", tag: tag,
+	handle(s, route{method: http.MethodPost, path: "/auth/password", access: auth.Authenticated, session: true, id: "changePassword", tag: tag,
 		summary: "Change your password", text: "Every session of yours ends; the answer opens a new one. " + cookies}, s.changePassword)
 	handle(s, route{method: http.MethodPost, path: "/auth/redeem", access: auth.Public, id: "redeemLink", tag: tag,
 		summary: "Set a password with an invitation or a password reset", text: "The token holds once. Log in afterwards."}, s.redeemLink)

@@ -24,8 +24,7 @@ func (h IfMatch) match() (storage.Match, error) {
 	}
 	tags, ok := parseTags(h.Tags)
 	if !ok {
-		return nil, &problem.Error{Code: problem.Malformed, Detail: "The If-Match header cannot be read.",
-			Violations: []problem.Violation{{Location: "header.if-match", Message: "must be * or a list of entity tags"}}}
+		return nil, unreadableTags(noTags("header.if-match"))
 	}
 	return func(revision int64) bool {
 		for _, tag := range tags {
@@ -35,6 +34,15 @@ func (h IfMatch) match() (storage.Match, error) {
 		}
 		return false
 	}, nil
+}
+
+// unreadableTags refuses a precondition that cannot be read; see noTags.
+func unreadableTags(places ...problem.Violation) *problem.Error {
+	return &problem.Error{Code: problem.Malformed, Detail: "A precondition cannot be read.", Violations: places}
+}
+
+func noTags(location string) problem.Violation {
+	return problem.Violation{Location: location, Message: "must be * or a list of entity tags"}
 }
 
 // IfNoneMatch is the precondition of a read.

@@ -128,11 +128,15 @@ func contentMatch(h http.Header) (storage.ContentMatch, error) {
 	must, mustNot := strings.TrimSpace(h.Get("If-Match")), strings.TrimSpace(h.Get("If-None-Match"))
 	wanted, wantedOK := parseTags(must)
 	unwanted, unwantedOK := parseTags(mustNot)
-	var checks problem.Checks
-	checks.Require(must == "" || must == "*" || wantedOK, "header.if-match", "must be * or a list of entity tags")
-	checks.Require(mustNot == "" || mustNot == "*" || unwantedOK, "header.if-none-match", "must be * or a list of entity tags")
-	if err := checks.Err(); err != nil {
-		return nil, err
+	unread := unreadableTags()
+	if must != "" && must != "*" && !wantedOK {
+		unread.Violations = append(unread.Violations, noTags("header.if-match"))
+	}
+	if mustNot != "" && mustNot != "*" && !unwantedOK {
+		unread.Violations = append(unread.Violations, noTags("header.if-none-match"))
+	}
+	if len(unread.Violations) > 0 {
+		return nil, unread
 	}
 	return func(held string) bool {
 		switch {

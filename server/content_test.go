@@ -113,7 +113,7 @@ func TestWhatAnUploadMayNotBe(t *testing.T) {
 		{"in another coding", path, []string{"Content-Encoding", "gzip"}, problem.UnsupportedMedia, nil},
 		{"a form", path, []string{"Content-Type", "multipart/form-data; boundary=x"}, problem.UnsupportedMedia, nil},
 		{"a media type that is none", path, []string{"Content-Type", "text"}, problem.Validation, []string{"header.content-type"}},
-		{"tags that are none", path, []string{"If-Match", "x", "If-None-Match", `"y`}, problem.Validation, []string{"header.if-match", "header.if-none-match"}},
+		{"tags that are none", path, []string{"If-Match", "x", "If-None-Match", `"y`}, problem.Malformed, []string{"header.if-match", "header.if-none-match"}},
 		{"in place of what is not there", path, []string{"If-Match", "*"}, problem.PreconditionFailed, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -162,8 +162,11 @@ func (p *Problem) GetHeaders() http.Header {
 	if p.retryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(p.retryAfter.Seconds()))))
 	}
-	if p.Status == http.StatusUnauthorized {
+	switch p.Type { // RFC 6750, section 3.1; what is missing is not told
+	case "/problems/" + string(problem.Unauthenticated):
 		h.Set("WWW-Authenticate", `Bearer realm="maestro", error="invalid_token"`)
+	case "/problems/" + string(problem.Forbidden):
+		h.Set("WWW-Authenticate", `Bearer realm="maestro", error="insufficient_scope"`)
 	}
 	return h
 }

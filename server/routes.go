@@ -42,6 +42,7 @@ type route struct {
 	accepts []string // media types of its body; application/json unless set, anything where it is anyMedia
 
 	recognises bool // a public route that knows its caller by a credential that holds
+	session    bool // a person's session alone may do it, no API token
 }
 
 // anyMedia is what a route accepts that takes any content.
@@ -53,6 +54,7 @@ type demand struct {
 	accepts    []string
 	maxBody    int64 // 0 for none
 	recognises bool
+	session    bool
 }
 
 // operation is the route's entry in the OpenAPI document.
@@ -73,6 +75,10 @@ func (r route) operation() huma.Operation {
 	}
 	if r.access != auth.Public {
 		op.Security = []map[string][]string{{"bearer": {}}, {"basic": {}}}
+	}
+	if r.session {
+		op.Security = []map[string][]string{{"bearer": {}}}
+		op.Extensions["x-maestro-session"] = true
 	}
 	return op
 }
@@ -122,7 +128,25 @@ func (s *Server) declare(r route) {
 	if accepts[0] == anyMedia[0] {
 		limit = 0
 	}
-	s.demands[r.method+" "+ginPath(base+r.path)] = demand{r.access, accepts, limit, r.recognises}
+	s.demands[r.method+" "+ginPath(base+r.path)] = demand{r.access, accepts, limit, r.recognises, r.session}
+}
+
+// open adds a route outside the API that anybody may read, such as health. What
+// it answers is the same for everybody.
+func (s *Server) open(path string, handler gin.HandlerFunc) {
+	s.opened["GET "+path] = true
+	s.engine.GET(path, handler)
+}
+
+// checkDeclared panics when the engine serves a route that neither handle nor
+// handleStream nor open added: nobody would have asked its caller for anything.
+func (s *Server) checkDeclared() {
+	for _, served := range s.engine.Routes() {
+		key := served.Method + " " + served.Path
+		if _, declared := s.demands[key]; !declared && !s.opened[key] {
+			panic(fmt.Sprintf("server: %s declares no permission", key))
+		}
+	}
 }
 
 func ginPath(path string) string {
@@ -149,7 +173,7 @@ func (s *Server) Access() map[string]auth.Access {
 func (s *Server) authorize(c *gin.Context) {
 	asked, declared := s.demands[c.Request.Method+" "+c.FullPath()]
 	if !declared {
-		c.Next() // not of the API: the document, the pages, health
+		c.Next() // checkDeclared lets through what lies open, and nothing else is served
 		return
 	}
 	err := s.admit(c.Request, asked)
@@ -175,6 +199,9 @@ func (s *Server) admit(r *http.Request, asked demand) error {
 		}
 		if err := asked.access.Check(caller); err != nil {
 			return err
+		}
+		if asked.session && !caller.Interactive() {
+			return problem.New(problem.Forbidden, "An API token cannot do this. Log in.")
 		}
 	}
 	if err := checkQuery(r.URL.RawQuery); err != nil {

@@ -47,6 +47,7 @@ type Server struct {
 	engine   *gin.Engine
 	api      huma.API
 	demands  map[string]demand // by method and gin path
+	opened   map[string]bool   // the routes outside the API, likewise
 	headers  map[string][]string
 	document []byte // the OpenAPI document
 	handler  http.Handler
@@ -72,7 +73,7 @@ func New(o Options) *Server {
 	}
 	gin.SetMode(gin.ReleaseMode)
 	s := &Server{store: o.Store, auth: o.Auth, log: o.Log, now: o.Now, version: o.Version, started: o.Now(),
-		engine: gin.New(), demands: make(map[string]demand), headers: securityHeaders(),
+		engine: gin.New(), demands: make(map[string]demand), opened: make(map[string]bool), headers: securityHeaders(),
 		byAddress: newLimiter[netip.Addr](o.Rates.Address), byCredential: newLimiter[tenancy.ID](o.Rates.Credential),
 		byTenant: newLimiter[tenancy.ID](o.Rates.Tenant), behindTLS: o.BehindTLS, crossOrigin: http.NewCrossOriginProtection()}
 	s.engine.HandleMethodNotAllowed = true
@@ -99,6 +100,7 @@ func New(o Options) *Server {
 	s.tenantRoutes()
 	s.installationRoutes()
 	s.systemRoutes()
+	s.checkDeclared()
 	s.document = s.renderDocument()
 	s.handler = compressed(s.engine)
 	return s
@@ -121,6 +123,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.S
 func (s *Server) OpenAPI() []byte { return s.document }
 
 func (s *Server) renderDocument() []byte {
+	markReferences(s.api.OpenAPI())
 	document, err := json.MarshalIndent(s.api.OpenAPI(), "", "  ")
 	if err != nil {
 		panic("server: " + err.Error())

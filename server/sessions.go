@@ -12,7 +12,7 @@ func (s *Server) sessionRoutes() {
 	const tag = "auth"
 	handle(s, route{method: http.MethodGet, path: "/auth/sessions", access: auth.Authenticated, id: "listSessions", tag: tag,
 		summary: "List your live sessions, the latest used first"}, s.listSessions)
-	handle(s, route{method: http.MethodDelete, path: "/auth/sessions/{id}", access: auth.Authenticated, id: "endSession", tag: tag,
+	handle(s, route{method: http.MethodDelete, path: "/auth/sessions/{id}", access: auth.Authenticated, session: true, id: "endSession", tag: tag,
 		summary: "End a session of yours", text: "All its tokens stop at once.", status: http.StatusNoContent}, s.endSession)
 }
 

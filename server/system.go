@@ -16,15 +16,15 @@ import (
 // systemRoutes are what lies outside the API: health, the document, the pages
 // that explain problems, the keys that verify access tokens.
 func (s *Server) systemRoutes() {
-	s.engine.GET("/livez", s.livez)
-	s.engine.GET("/readyz", s.readyz)
-	s.engine.GET("/.well-known/jwks.json", func(c *gin.Context) { c.Data(http.StatusOK, "application/jwk-set+json", s.auth.JWKS()) })
-	s.engine.GET("/openapi.json", func(c *gin.Context) { c.Data(http.StatusOK, "application/json", s.document) })
+	s.open("/livez", s.livez)
+	s.open("/readyz", s.readyz)
+	s.open("/.well-known/jwks.json", func(c *gin.Context) { c.Data(http.StatusOK, "application/jwk-set+json", s.auth.JWKS()) })
+	s.open("/openapi.json", func(c *gin.Context) { c.Data(http.StatusOK, "application/json", s.document) })
 	swagger := loadAssets(embed.Swagger())
-	s.engine.GET("/docs", func(c *gin.Context) { s.serveAsset(c, swagger, "") })
-	s.engine.GET("/docs/*name", func(c *gin.Context) { s.serveAsset(c, swagger, c.Param("name")) })
-	s.engine.GET("/problems", problemIndex)
-	s.engine.GET("/problems/:name", problemPage)
+	s.open("/docs", func(c *gin.Context) { s.serveAsset(c, swagger, "") })
+	s.open("/docs/*name", func(c *gin.Context) { s.serveAsset(c, swagger, c.Param("name")) })
+	s.open("/problems", problemIndex)
+	s.open("/problems/:name", problemPage)
 }
 
 // livez answers as long as the process does.

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gin-gonic/gin"
+
 	"maestro/auth"
 	"maestro/embed"
 	"maestro/problem"
@@ -109,6 +111,17 @@ func TestARouteWithoutAPermissionStopsTheStart(t *testing.T) {
 		}
 	}()
 	handle(w.server, route{method: "GET", path: "/open", id: "open"}, w.server.getOwnTenant)
+}
+
+func TestARoutePastTheDeclarationsStopsTheStart(t *testing.T) {
+	w := newWorld(t)
+	w.server.engine.GET(base+"/open", func(*gin.Context) {})
+	defer func() {
+		if recover() == nil {
+			t.Error("it was accepted")
+		}
+	}()
+	w.server.checkDeclared()
 }
 
 func TestTheBrowserOfTheAPIIsInside(t *testing.T) {

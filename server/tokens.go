@@ -12,7 +12,7 @@ func (s *Server) tokenRoutes() {
 	const tag = "auth"
 	handle(s, route{method: http.MethodGet, path: "/auth/tokens", access: auth.Authenticated, id: "listAPITokens", tag: tag,
 		summary: "List your API tokens, newest first", text: "With all, those of everybody in the tenant; that needs tokens:view."}, s.listAPITokens)
-	handle(s, route{method: http.MethodPost, path: "/auth/tokens", access: auth.Authenticated, id: "createAPIToken", tag: tag,
+	handle(s, route{method: http.MethodPost, path: "/auth/tokens", access: auth.Authenticated, session: true, id: "createAPIToken", tag: tag,
 		summary: "Make an API token, for yourself or, with tokens:create, for a service account", text: "The token is shown once.",
 		status: http.StatusCreated}, s.createAPIToken)
 	handle(s, route{method: http.MethodDelete, path: "/auth/tokens/{id}", access: auth.Authenticated, id: "deleteAPIToken", tag: tag,

@@ -29,6 +29,7 @@ type world struct {
 	clock  *testClock
 	server *Server
 	url    string
+	dir    string // of its data
 
 	acme, beta *caller // tenant_admin of a tenant each
 	viewer     *caller // viewer of acme
@@ -76,6 +77,7 @@ func newEmptyWorld(t *testing.T, change ...func(*Options)) *world {
 	t.Helper()
 	w := &world{t: t, clock: new(testClock)}
 	dir := t.TempDir()
+	w.dir = dir
 	var err error
 	w.store, err = storage.Open(background, storage.Options{Dir: dir, Readers: 4})
 	if err != nil {
