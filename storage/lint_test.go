@@ -75,6 +75,7 @@ var untenanted = map[string]string{
 	countedRefs:        "the check of the whole installation reads every tenant",
 	selectAllBlobs:     "a backup takes every tenant's contents",
 	countBlobs:         "a backup has every tenant's contents",
+	sumBlobBytes:       "a backup needs room for every tenant's contents",
 	deleteAllLinks:     "a restore ends every tenant's links",
 	deleteAllAPITokens: "a restore ends every tenant's API tokens",
 	`DELETE FROM series WHERE tenant_id = $1 AND id IN (SELECT id FROM series WHERE tenant_id = $1 LIMIT $2)`: "by id, and the ids are of the tenant's own",
