@@ -24,6 +24,7 @@ var background = context.Background()
 // two tenants.
 type world struct {
 	t       *testing.T
+	dir     string
 	store   *storage.Store
 	auth    *auth.Service
 	backups *storage.Backups
@@ -77,6 +78,7 @@ func newEmptyWorld(t *testing.T, change ...func(*Options)) *world {
 	t.Helper()
 	w := &world{t: t, clock: new(testClock)}
 	dir := t.TempDir()
+	w.dir = dir
 	var err error
 	w.store, err = storage.Open(background, storage.Options{Dir: dir, Readers: 4})
 	if err != nil {
