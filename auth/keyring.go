@@ -201,6 +201,24 @@ func (r *KeyRing) Retire(kid string) error {
 	return r.drop(func(k ringKey) bool { return k.kid == kid })
 }
 
+// DropSigningKeys deletes the signing keys in a directory that no ring has open.
+// Whatever they signed is refused from then on; the next opening makes a new key.
+func DropSigningKeys(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("key ring: %w", err)
+	}
+	for _, entry := range entries {
+		if !strings.HasSuffix(entry.Name(), ".pem") {
+			continue
+		}
+		if err := os.Remove(filepath.Join(dir, entry.Name())); err != nil {
+			return fmt.Errorf("key ring: delete key: %w", err)
+		}
+	}
+	return nil
+}
+
 // Prune deletes the keys whose tokens have all expired.
 func (r *KeyRing) Prune() error {
 	r.mu.Lock()

@@ -441,6 +441,15 @@ func (r *Revocations) Len() int {
 	return r.total
 }
 
+// Copy writes a copy of the file to path, which must not exist: everything that
+// was acknowledged before the call. Revocations go on meanwhile.
+func (r *Revocations) Copy(path string) error {
+	if !r.open.Load() {
+		return unavailable("The revocations are closed.", nil)
+	}
+	return r.file.copyTo(path)
+}
+
 // Close writes what waits and closes the file. Check answers VerdictUnavailable
 // from then on.
 func (r *Revocations) Close() error {

@@ -248,6 +248,16 @@ func (f *revocationFile) seen() int64 {
 	return f.header.seen
 }
 
+// copyTo writes a copy of the file as of its last transaction. bbolt lets a reader
+// and the writer work side by side, so the lock is not held.
+func (f *revocationFile) copyTo(path string) error {
+	err := f.db.View(func(tx *bbolt.Tx) error { return tx.CopyFile(path, 0o600) })
+	if err != nil {
+		return fmt.Errorf("copy revocations: %w", err)
+	}
+	return nil
+}
+
 func (f *revocationFile) close() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -205,6 +205,9 @@ func (s *Service) Close(ctx context.Context) error {
 // Ready reports whether requests can be authenticated.
 func (s *Service) Ready() bool { return s.revocations.open.Load() }
 
+// CopyRevocations writes a copy of the open file of revocations to path.
+func (s *Service) CopyRevocations(path string) error { return s.revocations.Copy(path) }
+
 // JWKS returns the JSON Web Key Set that verifies access tokens.
 func (s *Service) JWKS() []byte { return s.ring.JWKS() }
 

@@ -44,8 +44,10 @@ type Appliance struct {
 	lock     *storage.DirLock
 	store    *storage.Store
 	identity *auth.Service
+	backups  *storage.Backups
 	handler  *server.Server
 	http     *http.Server
+	control  *http.Server // on the socket in the data directory; nil where there is none
 	listener net.Listener
 	tasks    sync.WaitGroup
 	stop     context.CancelFunc // of the background work
@@ -70,13 +72,15 @@ func (a *Appliance) Run(ctx context.Context) error {
 	if a.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", a.Settings.Listen); err != nil {
 		return err
 	}
-	a.handler = server.New(server.Options{Store: a.store, Auth: a.identity, Log: a.Log, Version: Version(), Rates: a.Settings.Rates, BehindTLS: a.Settings.BehindTLS})
+	a.handler = server.New(server.Options{Store: a.store, Auth: a.identity, Backups: a.backups, Log: a.Log, Version: Version(), Rates: a.Settings.Rates, BehindTLS: a.Settings.BehindTLS})
 	a.http = &http.Server{Handler: a.handler, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
 		ErrorLog: slog.NewLogLogger(a.Log.Handler(), slog.LevelWarn)}
 	background, stop := context.WithCancel(context.Background())
 	a.stop, a.failed = stop, make(chan error, 1)
 	a.tasks.Go(func() { a.store.RunMaintenance(background) })
 	a.tasks.Go(func() { a.identity.Run(background) })
+	a.tasks.Go(func() { a.backups.Run(background) })
+	a.serveControl(background)
 	a.tasks.Go(func() {
 		if err := a.http.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
 			a.failed <- err
@@ -97,6 +101,11 @@ func (a *Appliance) open(ctx context.Context) (err error) {
 		return err
 	}
 	if a.identity, err = auth.Open(ctx, a.identityConfig(), a.store); err != nil {
+		return err
+	}
+	a.backups, err = storage.OpenBackups(storage.BackupsConfig{Store: a.store, Revocations: a.identity.CopyRevocations, Version: Version(),
+		Recipients: a.Settings.BackupRecipients, Every: a.Settings.BackupEvery, Keep: a.Settings.BackupKeep})
+	if err != nil {
 		return err
 	}
 	if err := a.firstOperator(ctx); err != nil {
@@ -172,6 +181,7 @@ func (a *Appliance) Close() error {
 		}
 		cancel()
 		a.stop()
+		a.closeControl()
 		a.tasks.Wait()
 	} else if a.listener != nil {
 		errs = append(errs, a.listener.Close())

@@ -11,8 +11,12 @@ import (
 	"strings"
 	"time"
 
+	"filippo.io/age"
 	"maestro/auth"
+
 	"maestro/server"
+	"maestro/storage"
+	"maestro/storage/archive"
 )
 
 // option is one setting. Its name is that of the flag; in the environment it is
@@ -30,17 +34,20 @@ type option[S any] struct {
 
 // ServeSettings are the settings of a server.
 type ServeSettings struct {
-	Data          string        // the data directory
-	Listen        string        // host:port
-	InsecureHTTP  bool          // listen beyond loopback without TLS
-	BehindTLS     bool          // a proxy before the server ends TLS
-	AdminEmail    string        // of the first operator; "" for none
-	AdminPassword string        // of the first operator
-	LogLevel      slog.Level    //
-	LogFormat     string        // text or json
-	DrainTimeout  time.Duration // for requests under way when the server stops
-	Demo          bool          // fill a new data directory with the demo
-	Rates         server.Rates  // of requests
+	Data             string        // the data directory
+	Listen           string        // host:port
+	InsecureHTTP     bool          // listen beyond loopback without TLS
+	BehindTLS        bool          // a proxy before the server ends TLS
+	AdminEmail       string        // of the first operator; "" for none
+	AdminPassword    string        // of the first operator
+	LogLevel         slog.Level    //
+	LogFormat        string        // text or json
+	DrainTimeout     time.Duration // for requests under way when the server stops
+	BackupEvery      time.Duration // between scheduled backups; 0 for none
+	BackupKeep       storage.Retention
+	BackupRecipients []age.Recipient // whom backups are encrypted for; none leaves them readable
+	Demo             bool            // fill a new data directory with the demo
+	Rates            server.Rates    // of requests
 
 	PasswordLength int           // of the shortest password that may be set; 0 for auth's default
 	HashCost       int           // of passwords; 0 for auth's default
@@ -128,6 +135,20 @@ var serveOptions = []option[ServeSettings]{
 		}
 		return nil
 	}},
+	{name: "backup-every", preset: "24h", unit: "DURATION", help: "how often to back up into the data directory's backups folder; 0 for only when asked to", apply: func(s *ServeSettings, text string) (err error) {
+		s.BackupEvery, err = time.ParseDuration(text)
+		if err != nil || s.BackupEvery < 0 || (s.BackupEvery > 0 && s.BackupEvery < time.Minute) {
+			return errors.New("must be 0 or a duration from 1m on")
+		}
+		return nil
+	}},
+	keepOption("hourly", "24", "hours", func(r *storage.Retention) *int { return &r.Hourly }),
+	keepOption("daily", "7", "days", func(r *storage.Retention) *int { return &r.Daily }),
+	keepOption("weekly", "4", "weeks", func(r *storage.Retention) *int { return &r.Weekly }),
+	{name: "backup-recipient", unit: "AGE1...", help: "public key of age that these backups are encrypted for; several with commas between", apply: func(s *ServeSettings, text string) (err error) {
+		s.BackupRecipients, err = archive.Recipients(strings.Split(text, ","))
+		return err
+	}},
 	rateOption("address", "client address", server.DefaultRates().Address, func(r *server.Rates) *server.Rate { return &r.Address }),
 	rateOption("credential", "session or API token", server.DefaultRates().Credential, func(r *server.Rates) *server.Rate { return &r.Credential }),
 	rateOption("tenant", "tenant", server.DefaultRates().Tenant, func(r *server.Rates) *server.Rate { return &r.Tenant }),
@@ -150,6 +171,19 @@ func rateOption(name, of string, preset server.Rate, rate func(*server.Rates) *s
 				return errors.New("must be a number of requests a second, from 0 on")
 			}
 			*rate(&s.Rates) = server.Rate{PerSecond: n, Burst: int(math.Ceil(2 * n))}
+			return nil
+		}}
+}
+
+// keepOption is how many hours, days or weeks keep their newest backup.
+func keepOption(name, preset, spans string, count func(*storage.Retention) *int) option[ServeSettings] {
+	return option[ServeSettings]{name: "backup-keep-" + name, preset: preset, unit: "N",
+		help: "of how many " + spans + " the newest backup is kept", apply: func(s *ServeSettings, text string) error {
+			n, err := strconv.Atoi(text)
+			if err != nil || n < 0 || n > 1000 {
+				return errors.New("must be a number from 0 to 1000")
+			}
+			*count(&s.BackupKeep) = n
 			return nil
 		}}
 }

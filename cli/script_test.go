@@ -71,6 +71,8 @@ func TestScripts(t *testing.T) {
 				"jsonenv":     jsonEnv,
 				"waitfor":     waitFor,
 				"demologin":   demoLogin,
+				"flip":        flip,
+				"eventually":  eventually,
 			},
 		})
 	})
@@ -254,6 +256,35 @@ func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		if time.Now().After(deadline) {
 			ts.Fatalf("%s has no %s after five minutes", args[0], args[1])
+		}
+	}
+}
+
+// flip FILE BYTE flips a bit of one byte of a file.
+func flip(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: flip FILE BYTE")
+	}
+	at, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	content, err := os.ReadFile(ts.MkAbs(args[0]))
+	ts.Check(err)
+	content[at] ^= 1
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), content, 0o600))
+}
+
+// eventually TEXT PROGRAM ARGS... runs a program until its output has a text.
+func eventually(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: eventually TEXT PROGRAM ARGS...")
+	}
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		ts.Check(ts.Exec(args[1], args[2:]...))
+		if strings.Contains(ts.ReadFile("stdout"), args[0]) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("the output has no %s after a minute", args[0])
 		}
 	}
 }

@@ -164,6 +164,32 @@ type ArtifactSearch struct {
 	Type string `json:"type,omitempty"`
 }
 
+type Backup struct {
+	// Artifact contents in it
+	Blobs int64 `json:"blobs"`
+	// Why it failed
+	Detail    string `json:"detail"`
+	Encrypted bool   `json:"encrypted"`
+	// Its file in the backups folder of the data directory
+	Name string `json:"name"`
+	// Version of the database's schema
+	Schema int64 `json:"schema"`
+	// Of the file; 0 unless it is good
+	SizeBytes int64 `json:"size_bytes"`
+	// UTC, RFC 3339 with microseconds; a date alone means midnight
+	StartedAt string `json:"started_at"`
+	// good: written, read again and checked
+	Status string `json:"status"`
+	// Of the Maestro that wrote it
+	Version string `json:"version"`
+}
+
+type BackupList struct {
+	Items []Backup `json:"items"`
+	// Asks for the next page; null at the end
+	NextCursor *string `json:"next_cursor"`
+}
+
 type FirstAdmin struct {
 	Email    string `json:"email"`
 	Name     string `json:"name"`
@@ -1312,6 +1338,32 @@ func (c *Client) AllArtifacts(ctx context.Context, params ListArtifactsParams) i
 	})
 }
 
+// ListBackupsParams are the parameters of ListBackups. What is zero is not sent.
+type ListBackupsParams struct {
+	// Items in a page
+	Limit int64 `query:"limit"`
+	// next_cursor of the page before, with the same sort and filters
+	Cursor string `query:"cursor"`
+}
+
+// ListBackups: List the backups in the data directory, the newest first. GET /api/v1/system/backups (operator).
+//
+// With the one that is being made, and the last one if it failed.
+func (c *Client) ListBackups(ctx context.Context, params ListBackupsParams) (BackupList, error) {
+	var out BackupList
+	err := c.call(ctx, request{method: "GET", path: "/api/v1/system/backups", params: params}, &out)
+	return out, err
+}
+
+// AllBackups iterates over the items of all pages of ListBackups.
+func (c *Client) AllBackups(ctx context.Context, params ListBackupsParams) iter.Seq2[Backup, error] {
+	return pages(func(cursor string) ([]Backup, *string, error) {
+		params.Cursor = cursor
+		page, err := c.ListBackups(ctx, params)
+		return page.Items, page.NextCursor, err
+	})
+}
+
 // ListMembersParams are the parameters of ListMembers. What is zero is not sent.
 type ListMembersParams struct {
 	// Items in a page
@@ -1674,6 +1726,15 @@ func (c *Client) RotateSigningKeys(ctx context.Context) (SigningKey, error) {
 func (c *Client) SearchArtifacts(ctx context.Context, body ArtifactSearch) (ArtifactList, error) {
 	var out ArtifactList
 	err := c.call(ctx, request{method: "POST", path: "/api/v1/artifacts/search", body: body}, &out)
+	return out, err
+}
+
+// StartBackup: Make a backup in the data directory. POST /api/v1/system/backups (operator).
+//
+// It is made in the background, read again and checked; the list tells how it goes. While one is made another is refused with conflict. Which are kept is a setting of the server.
+func (c *Client) StartBackup(ctx context.Context) (Backup, error) {
+	var out Backup
+	err := c.call(ctx, request{method: "POST", path: "/api/v1/system/backups"}, &out)
 	return out, err
 }
 

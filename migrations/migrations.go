@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"embed"
 	"fmt"
+	"io/fs"
 
 	"github.com/pressly/goose/v3"
 )
@@ -50,6 +51,22 @@ func Apply(ctx context.Context, db *sql.DB) (int64, error) {
 		return 0, fmt.Errorf("migrations: %w", err)
 	}
 	return newest, nil
+}
+
+// Newest returns the newest version of the schema that this program knows.
+func Newest() (newest int64) {
+	names, err := fs.Glob(files, "*.sql")
+	if err != nil {
+		panic("migrations: " + err.Error()) // the pattern is ours
+	}
+	for _, name := range names {
+		version, err := goose.NumericComponent(name)
+		if err != nil {
+			panic("migrations: " + err.Error()) // the files are in the binary
+		}
+		newest = max(newest, version)
+	}
+	return newest
 }
 
 // NewerSchemaError says that the database was written by a newer Maestro.

@@ -21,10 +21,11 @@ import (
 	"maestro/tenancy"
 )
 
-// Options configures a Server. Store and Auth are needed.
+// Options configures a Server. Store, Auth and Backups are needed.
 type Options struct {
 	Store   *storage.Store
 	Auth    *auth.Service
+	Backups *storage.Backups
 	Log     *slog.Logger     // nothing is logged unless set
 	Now     func() time.Time // time.Now unless set
 	Version string
@@ -39,6 +40,7 @@ type Options struct {
 type Server struct {
 	store   *storage.Store
 	auth    *auth.Service
+	backups *storage.Backups
 	log     *slog.Logger
 	now     func() time.Time
 	version string
@@ -72,7 +74,7 @@ func New(o Options) *Server {
 		o.Now = time.Now
 	}
 	gin.SetMode(gin.ReleaseMode)
-	s := &Server{store: o.Store, auth: o.Auth, log: o.Log, now: o.Now, version: o.Version, started: o.Now(),
+	s := &Server{store: o.Store, auth: o.Auth, backups: o.Backups, log: o.Log, now: o.Now, version: o.Version, started: o.Now(),
 		engine: gin.New(), demands: make(map[string]demand), opened: make(map[string]bool), headers: securityHeaders(),
 		byAddress: newLimiter[netip.Addr](o.Rates.Address), byCredential: newLimiter[tenancy.ID](o.Rates.Credential),
 		byTenant: newLimiter[tenancy.ID](o.Rates.Tenant), behindTLS: o.BehindTLS, crossOrigin: http.NewCrossOriginProtection()}
@@ -99,6 +101,7 @@ func New(o Options) *Server {
 	s.metricRoutes()
 	s.tenantRoutes()
 	s.installationRoutes()
+	s.backupRoutes()
 	s.systemRoutes()
 	s.checkDeclared()
 	s.document = s.renderDocument()

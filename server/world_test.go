@@ -23,13 +23,14 @@ var background = context.Background()
 // world is a server on loopback with a real store and real logins, and callers in
 // two tenants.
 type world struct {
-	t      *testing.T
-	store  *storage.Store
-	auth   *auth.Service
-	clock  *testClock
-	server *Server
-	url    string
-	dir    string // of its data
+	t       *testing.T
+	dir     string // of its data
+	store   *storage.Store
+	auth    *auth.Service
+	backups *storage.Backups
+	clock   *testClock
+	server  *Server
+	url     string
 
 	acme, beta *caller // tenant_admin of a tenant each
 	viewer     *caller // viewer of acme
@@ -89,7 +90,11 @@ func newEmptyWorld(t *testing.T, change ...func(*Options)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	options := Options{Store: w.store, Auth: w.auth, Version: "test"}
+	w.backups, err = storage.OpenBackups(storage.BackupsConfig{Store: w.store, Revocations: w.auth.CopyRevocations, Version: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	options := Options{Store: w.store, Auth: w.auth, Backups: w.backups, Version: "test"}
 	for _, f := range change {
 		f(&options)
 	}

@@ -12,6 +12,7 @@ import (
 	"path"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"maestro/problem"
@@ -27,6 +28,7 @@ type blobFiles struct {
 	locks   map[blobKey]*blobLock
 	uploads map[string]bool // paths of the temporary files that somebody is writing
 	swept   string          // where the sweep goes on: a directory of content
+	keeping atomic.Int64    // backups under way: content stays, for the sweep to remove later
 }
 
 // blobKey names content: its tenant and its SHA-256 in hexadecimal.
@@ -72,6 +74,17 @@ func (f *blobFiles) lock(k blobKey) (unlock func()) {
 		}
 	}
 }
+
+// keepAll has all content stay, though its rows may go, until the returned function
+// is called. Whoever removes content asks after its rows first, so content whose
+// rows are in a snapshot taken after this is still there.
+func (f *blobFiles) keepAll() (release func()) {
+	f.keeping.Add(1)
+	return func() { f.keeping.Add(-1) }
+}
+
+// kept reports whether content must stay.
+func (f *blobFiles) kept() bool { return f.keeping.Load() > 0 }
 
 // upload is content on its way in.
 type upload struct {
@@ -168,11 +181,13 @@ func (s *Store) place(k blobKey, u upload) error {
 
 // syncDir puts the names in a directory on disk. Windows keeps them in its
 // journal and cannot flush a directory.
-func (s *Store) syncDir(name string) error {
+func (s *Store) syncDir(name string) error { return syncIn(s.root, name) }
+
+func syncIn(root *os.Root, name string) error {
 	if runtime.GOOS == "windows" {
 		return nil
 	}
-	dir, err := s.root.Open(name)
+	dir, err := root.Open(name)
 	if err != nil {
 		return err
 	}

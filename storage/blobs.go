@@ -256,12 +256,13 @@ func (t *Tenant) discard(hashes []string) {
 	}
 }
 
-// removeUnlessHeld removes a file unless a row names it, under its lock.
+// removeUnlessHeld removes a file unless a row names it, or a backup may need it,
+// under its lock, and reports whether it did.
 func (s *Store) removeUnlessHeld(k blobKey) bool {
 	err := s.read(context.Background(), func(c *conn) error {
 		return c.queryRow(selectBlob, []any{k.tenant, k.hash}, func(row) {})
 	})
-	if !errors.Is(err, errNoRow) {
+	if !errors.Is(err, errNoRow) || s.files.kept() {
 		return false
 	}
 	s.removeBlob(k)

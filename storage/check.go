@@ -14,34 +14,44 @@ import (
 func (s *Store) Check(ctx context.Context) error {
 	var faults []error
 	err := s.snapshot(ctx, func(c *conn) error {
-		err := c.query(ctx, "PRAGMA integrity_check", nil, func(r row) error {
-			if text := r.text(0); text != "ok" {
-				faults = append(faults, fmt.Errorf("the database is damaged: %s", text))
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		err = c.query(ctx, "PRAGMA foreign_key_check", nil, func(r row) error {
-			faults = append(faults, fmt.Errorf("a row of %s refers to a row of %s that is not there", r.text(0), r.text(2)))
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		for _, counter := range counters {
-			err := c.query(ctx, counter.statement, nil, func(r row) error {
-				faults = append(faults, fmt.Errorf("tenant %s counts %d %s and has %d", r.id(0), r.int(1), counter.name, r.int(2)))
-				return nil
-			})
-			if err != nil {
-				return err
-			}
-		}
+		faults = checkDatabase(ctx, c, true)
 		return nil
 	})
 	return errors.Join(append(faults, err)...)
+}
+
+// checkDatabase is Check on a connection. Only a database of this program's schema
+// has the counters.
+func checkDatabase(ctx context.Context, c *conn, counted bool) (faults []error) {
+	look := func(statement string, fault func(row) error) {
+		err := c.query(ctx, statement, nil, func(r row) error {
+			if found := fault(r); found != nil {
+				faults = append(faults, found)
+			}
+			return nil
+		})
+		if err != nil {
+			faults = append(faults, err)
+		}
+	}
+	look("PRAGMA integrity_check", func(r row) error {
+		if text := r.text(0); text != "ok" {
+			return fmt.Errorf("the database is damaged: %s", text)
+		}
+		return nil
+	})
+	look("PRAGMA foreign_key_check", func(r row) error {
+		return fmt.Errorf("a row of %s refers to a row of %s that is not there", r.text(0), r.text(2))
+	})
+	if !counted {
+		return faults
+	}
+	for _, counter := range counters {
+		look(counter.statement, func(r row) error {
+			return fmt.Errorf("tenant %s counts %d %s and has %d", r.id(0), r.int(1), counter.name, r.int(2))
+		})
+	}
+	return faults
 }
 
 // counters find where a counter is wrong: its tenant, what it says and what there

@@ -87,8 +87,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Readers <= 0 {
 		o.Readers = max(4, 2*runtime.GOMAXPROCS(0))
 	}
-	if _, err := sqlite.OFDLocking(true); err != nil && !errors.Is(err, sqlite.ErrOFDLockingUnavailable) {
-		return nil, fmt.Errorf("storage: %w", err)
+	if err := lockOpenFiles(); err != nil {
+		return nil, err
 	}
 	for _, dir := range []string{o.Dir, filepath.Join(o.Dir, "blobs")} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -104,6 +104,15 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, fmt.Errorf("storage: %w", err)
 	}
 	return s, nil
+}
+
+// lockOpenFiles has SQLite's locks end with the opening of a file that took them,
+// not with any descriptor of the file. It must come before the first opening.
+func lockOpenFiles() error {
+	if _, err := sqlite.OFDLocking(true); err != nil && !errors.Is(err, sqlite.ErrOFDLockingUnavailable) {
+		return fmt.Errorf("storage: %w", err)
+	}
+	return nil
 }
 
 func (s *Store) open(ctx context.Context) (err error) {

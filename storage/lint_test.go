@@ -73,6 +73,11 @@ var untenanted = map[string]string{
 	countedImpacts:     "the check of the whole installation reads every tenant",
 	countedScores:      "the check of the whole installation reads every tenant",
 	countedRefs:        "the check of the whole installation reads every tenant",
+	selectAllBlobs:     "a backup takes every tenant's contents",
+	countBlobs:         "a backup has every tenant's contents",
+	sumBlobBytes:       "a backup needs room for every tenant's contents",
+	deleteAllLinks:     "a restore ends every tenant's links",
+	deleteAllAPITokens: "a restore ends every tenant's API tokens",
 	`DELETE FROM series WHERE tenant_id = $1 AND id IN (SELECT id FROM series WHERE tenant_id = $1 LIMIT $2)`: "by id, and the ids are of the tenant's own",
 
 	selectAccountsAnywhere: "a login that names no tenant finds its account by the address, by an index",

@@ -1,0 +1,98 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"filippo.io/age"
+
+	"maestro/problem"
+	"maestro/storage/archive"
+)
+
+// syncEvery is how many bytes of a backup are written before they are put on
+// disk. Left to pile up, they would go at once, and every commit wait for them.
+const syncEvery = 4 << 20
+
+// WriteBackupFile makes a backup file: write gives the archive, which is
+// encrypted if there are recipients, put on disk, read again and checked whole,
+// and has its name only then. An existing file is left alone: Conflict. temp is a
+// directory with room for the database.
+func WriteBackupFile(ctx context.Context, name string, recipients []age.Recipient, temp string, write func(io.Writer) error) (report BackupReport, err error) {
+	if _, err := os.Lstat(name); err == nil {
+		return report, problem.New(problem.Conflict, "%s exists. A backup does not replace a file.", name)
+	}
+	file, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*") // with mode 0600
+	if err != nil {
+		return report, diskError(err)
+	}
+	defer func() { _ = os.Remove(file.Name()) }() // fails once it has its name
+	witness, err := fillBackup(file, recipients, write)
+	if err := errors.Join(err, file.Close()); err != nil {
+		return report, diskError(err)
+	}
+	var identities []age.Identity
+	if witness != nil {
+		identities = append(identities, witness)
+	}
+	if report, err = VerifyBackup(ctx, file.Name(), identities, temp); err != nil {
+		return report, fmt.Errorf("the backup was written and does not hold: %w", err)
+	}
+	if err := os.Link(file.Name(), name); err != nil { // unlike a rename, never onto another file
+		if errors.Is(err, os.ErrExist) {
+			return report, problem.New(problem.Conflict, "%s exists. A backup does not replace a file.", name)
+		}
+		if err := os.Rename(file.Name(), name); err != nil { // a file system without links
+			return report, diskError(err)
+		}
+	}
+	return report, syncParent(name)
+}
+
+func fillBackup(file *os.File, recipients []age.Recipient, write func(io.Writer) error) (witness age.Identity, err error) {
+	paced := &pacedFile{file: file}
+	var out io.Writer = paced
+	finish := func() error { return nil }
+	if len(recipients) > 0 {
+		in, identity, err := archive.Encrypt(paced, recipients)
+		if err != nil {
+			return nil, err
+		}
+		out, witness, finish = in, identity, in.Close
+	}
+	if err := write(out); err != nil {
+		return nil, err
+	}
+	if err := finish(); err != nil {
+		return nil, err
+	}
+	return witness, file.Sync()
+}
+
+// pacedFile puts what is written on disk every few megabytes.
+type pacedFile struct {
+	file    *os.File
+	pending int
+}
+
+func (p *pacedFile) Write(b []byte) (int, error) {
+	n, err := p.file.Write(b)
+	if p.pending += n; err == nil && p.pending >= syncEvery {
+		p.pending = 0
+		err = p.file.Sync()
+	}
+	return n, err
+}
+
+// syncParent puts a file's name on disk.
+func syncParent(name string) error {
+	root, err := os.OpenRoot(filepath.Dir(name))
+	if err != nil {
+		return err
+	}
+	return errors.Join(syncIn(root, "."), root.Close())
+}

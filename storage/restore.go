@@ -1,0 +1,186 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"filippo.io/age"
+
+	"maestro/auth"
+	"maestro/problem"
+)
+
+// RestoreOptions says how a backup becomes a data directory.
+type RestoreOptions struct {
+	Identities []age.Identity   // secret keys, for an encrypted backup
+	Now        func() time.Time // time.Now unless set
+
+	// KeepAPITokens keeps the API tokens. Some of them may have been deleted since
+	// the backup, which nobody can know any more, so they go unless this is set.
+	KeepAPITokens bool
+}
+
+// RestoreReport says what a restore did.
+type RestoreReport struct {
+	BackupReport
+	Directory string `json:"directory"`
+	Previous  string `json:"previous,omitempty"`     // where the old directory is now; empty when there was none
+	APITokens int64  `json:"api_tokens_deleted"`     // that were deleted
+	Links     int64  `json:"one_time_links_deleted"` // that were deleted
+}
+
+// Restore makes a backup the data directory dir. It unpacks and checks everything
+// in a directory beside dir and only then gives it the name; a directory that is
+// there already is renamed, never removed. It fails with a *LockedError while a
+// process uses that.
+//
+// Nothing that was revoked after the backup comes back: the global epoch rises
+// above any that was ever current, which ends every session and token; the
+// signing keys go, which makes them unreadable as well; one-time links go, and API
+// tokens unless they are kept.
+func Restore(ctx context.Context, name, dir string, o RestoreOptions) (report RestoreReport, err error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return report, err
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+		return report, diskError(err)
+	}
+	staging, err := os.MkdirTemp(filepath.Dir(dir), filepath.Base(dir)+".restoring-*") // 0700
+	if err != nil {
+		return report, diskError(err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(staging)) }() // nothing is left once it has its name
+	report.Directory = dir
+	if report.BackupReport, err = unpack(ctx, name, o.Identities, staging, true); err != nil {
+		return report, err
+	}
+	if err := os.MkdirAll(filepath.Join(staging, blobsName), 0o700); err != nil {
+		return report, diskError(err)
+	}
+	if err := endWhatWasValid(ctx, staging, o, &report); err != nil {
+		return report, fmt.Errorf("end the sessions of the restored directory: %w", err)
+	}
+	if err := syncTree(staging); err != nil {
+		return report, diskError(err)
+	}
+	report.Previous, err = swapDir(staging, dir, o.Now())
+	return report, err
+}
+
+const (
+	selectIdentityTable = `SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'installation'`
+	deleteAllLinks      = `DELETE FROM links`
+	deleteAllAPITokens  = `DELETE FROM api_tokens`
+)
+
+// endWhatWasValid makes every credential that the backup knows invalid.
+func endWhatWasValid(ctx context.Context, dir string, o RestoreOptions, report *RestoreReport) error {
+	if err := auth.DropSigningKeys(filepath.Join(dir, "keys")); err != nil {
+		return err
+	}
+	c, err := openConn(filepath.Join(dir, databaseName), append(append([]string{}, commonPragmas...), writerPragmas...))
+	if err != nil {
+		return err
+	}
+	err = c.queryRow(selectIdentityTable, nil, func(row) {})
+	if errors.Is(err, errNoRow) {
+		return c.close() // of a version that had no logins
+	}
+	if err == nil {
+		err = endIn(c, o, report)
+	}
+	return errors.Join(err, c.close())
+}
+
+func endIn(c *conn, o RestoreOptions, report *RestoreReport) error {
+	if _, err := c.exec("BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	before, err := installation(c)
+	if err != nil {
+		return err
+	}
+	if _, err := c.exec(raiseGlobalEpoch, max(before.GlobalEpoch+1, o.Now().Unix())); err != nil {
+		return err
+	}
+	if report.Links, err = c.exec(deleteAllLinks); err != nil {
+		return err
+	}
+	if !o.KeepAPITokens {
+		if report.APITokens, err = c.exec(deleteAllAPITokens); err != nil {
+			return err
+		}
+	}
+	_, err = c.exec("COMMIT")
+	return err
+}
+
+// syncTree puts the names in a directory and in those below it on disk.
+func syncTree(dir string) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	err = fs.WalkDir(root.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.IsDir() {
+			return err
+		}
+		return syncIn(root, name)
+	})
+	return errors.Join(err, root.Close())
+}
+
+// swapDir gives the new directory its name and returns what the old one, if there
+// is any, is called now.
+func swapDir(staging, dir string, now time.Time) (previous string, err error) {
+	entries, err := os.ReadDir(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return "", diskError(err)
+	case len(entries) == 0:
+		if err := os.Remove(dir); err != nil {
+			return "", notReplaceable(dir, err)
+		}
+	default:
+		lock, err := LockDir(dir)
+		if err != nil {
+			return "", err
+		}
+		if runtime.GOOS == "windows" { // where nothing with an open file can be renamed
+			err = lock.Unlock()
+		} else {
+			defer func() { _ = lock.Unlock() }() // the file says nothing any more
+		}
+		previous = dir + ".before-restore-" + now.UTC().Format("20060102T150405Z")
+		if _, taken := os.Lstat(previous); err == nil && taken == nil {
+			err = problem.New(problem.Conflict, "%s exists.", previous)
+		}
+		if err == nil {
+			err = os.Rename(dir, previous)
+		}
+		if err != nil {
+			return "", notReplaceable(dir, err)
+		}
+	}
+	if err := os.Rename(staging, dir); err != nil {
+		if previous != "" {
+			err = errors.Join(err, os.Rename(previous, dir))
+		}
+		return "", notReplaceable(dir, err)
+	}
+	return previous, syncParent(dir)
+}
+
+func notReplaceable(dir string, err error) error {
+	return fmt.Errorf("%s cannot be replaced, and is as it was: restore to a directory that does not exist (a mount point cannot be renamed): %w", dir, err)
+}
