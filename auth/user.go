@@ -142,6 +142,7 @@ func (f *UserFields) parse() (emailKey string, err error) {
 	c.Require(ok && strings.TrimSpace(f.Email) == f.Email && len(f.Email) <= MaxEmailBytes, "body.email", "must be an e-mail address")
 	tenancy.CheckName(&c, "body.name", f.Name)
 	c.Require(len(f.Roles) > 0 && len(f.Roles) <= MaxRolesPerUser, "body.roles", "must be 1 to %d roles", MaxRolesPerUser)
+	c.Require(!slices.Contains(f.Roles, ""), "body.roles", "must name each role")
 	sorted := slices.Sorted(slices.Values(f.Roles))
 	c.Require(len(slices.Compact(sorted)) == len(f.Roles), "body.roles", "must not name a role twice")
 	c.Require(!(f.IsService && f.IsOperator), "body.is_operator", "a service account cannot be an operator")
