@@ -1,1 +1,1 @@
-import{J as e,Nt as t,Ot as n,Y as r,et as i,ft as a,j as o,tn as s,ut as c}from"./session.svelte.js";var l=a(`<span><!></span>`);function u(a,u){let d=o(u,`tone`,3,`plain`);var f=l(),p=t(f);i(p,()=>u.children),s(f),n(()=>e(f,1,r([`badge`,d()]),`m-1qd0es9`)),c(a,f)}export{u as t};
+import"./Failure.js";import{D as e,G as t,N as n,O as r,Pt as i,U as a,ft as o,st as s,u as c}from"./session.svelte.js";var l=t(`<span><!></span>`);function u(t,u){let d=c(u,`tone`,3,`plain`);var f=l(),p=o(f);n(p,()=>u.children),i(f),s(()=>e(f,1,r([`badge`,d()]),`m-1qd0es9`)),a(t,f)}export{u as t};

@@ -12,6 +12,23 @@ const server = await startServer();
 const browser = await openBrowser();
 await (await openPage(browser, server.url)).context.close();
 const send = await setUp(server);
+const wanted = (name) => only.length === 0 || only.includes(name);
+const sizes = [[390, 844], [1280, 800], [1920, 1080]];
+let complaints = 0;
+
+// What an empty installation looks like can only be seen before there is anything.
+if (wanted("beginning")) {
+  for (const theme of ["light", "dark"]) {
+    for (const [width, height] of sizes) {
+      const { page, context } = await openPage(browser, server.url, { theme, width, height });
+      await page.goto("/");
+      await login(page);
+      await page.getByText("Nothing is recorded yet").waitFor();
+      await page.screenshot({ path: `${out}/beginning-${theme}-${width}.png` });
+      await context.close();
+    }
+  }
+}
 const { main, artifacts } = await seed(send);
 const tenants = await send("GET", "/tenants");
 await send("POST", "/tenants", { name: "Borealis Energy", slug: "borealis" });
@@ -63,13 +80,11 @@ const screens = {
   "user-menu": ["/", (page) => page.getByRole("button", { name: /^Your menu/ }).click()],
 };
 
-let complaints = 0;
 try {
 for (const theme of ["light", "dark"]) {
-  for (const [width, height] of [[390, 844], [1280, 800], [1920, 1080]]) {
+  for (const [width, height] of sizes) {
     const { page, context, faults } = await openPage(browser, server.url, { theme, width, height });
     await page.goto("/");
-    const wanted = (name) => only.length === 0 || only.includes(name);
     if (wanted("login")) await page.screenshot({ path: `${out}/login-${theme}-${width}.png` });
     await login(page);
     for (const [name, screen] of Object.entries(screens)) {

@@ -1,0 +1,1 @@
+import{x as e}from"./Failure.js";import{d as t,f as n}from"./session.svelte.js";var r=new Set([`$$slots`,`$$events`,`$$legacy`]);function i(i,a){let o=t(a,r),s={name:`flag-triangle-right`,size:24,node:[[`path`,{d:`M6 22V2.8a.8.8 0 0 1 1.17-.71l11.38 5.69a.8.8 0 0 1 0 1.44L6 15.5`}]]};e(i,n(()=>o,{get icon(){return s}}))}export{i as t};

@@ -1,0 +1,1 @@
+import{x as e}from"./Failure.js";import{d as t,f as n}from"./session.svelte.js";var r=new Set([`$$slots`,`$$events`,`$$legacy`]);function i(i,a){let o=t(a,r),s={name:`table-2`,size:24,node:[[`path`,{d:`M3 9h18`}],[`path`,{d:`M9 3v18`}],[`rect`,{x:`3`,y:`3`,width:`18`,height:`18`,rx:`2`}]]};e(i,n(()=>o,{get icon(){return s}}))}export{i as t};
