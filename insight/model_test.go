@@ -85,7 +85,7 @@ func TestWhatAnArtifactIsWorthTellsNoOutcome(t *testing.T) {
 		h := new(History)
 		for i := range 100 {
 			success := 100 * rng.Float64()
-			r := Record{Plan: Plan{Complexity: math.NaN(), TeamSize: math.NaN()}, Uses: []Use{{"a", success}, {"a", success}},
+			r := Record{Plan: Plan{Complexity: math.NaN(), TeamSize: math.NaN()}, Uses: []Use{{"a", success}, {fmt.Sprint(i), success}},
 				Success: success, Days: math.NaN(), Cost: math.NaN()}
 			switch when {
 			case "one after the other":
