@@ -7,6 +7,8 @@ import (
 	"errors"
 	"math"
 	"slices"
+
+	"gonum.org/v1/gonum/stat"
 )
 
 // Outcome is something that is predicted of a project.
@@ -121,6 +123,9 @@ func (m *Model) keepSample(d *Dataset, h *History) {
 	}
 }
 
+// Cells is the number of inputs learned from: projects times columns.
+func (m *Model) Cells() int { return m.rows * len(m.sample.columns) }
+
 // Version names the method and the history: the same for the same finished
 // projects. It is empty when there are none.
 func (m *Model) Version() string { return m.version }
@@ -140,6 +145,18 @@ func (m *Model) predictor(outcome Outcome) *Predictor {
 		}
 	}
 	return nil
+}
+
+// Base is the middle of an outcome's values and the bounds that a share of level
+// of them lie between, whatever their inputs; false when no project has it.
+func (m *Model) Base(outcome Outcome, level float64) (Prediction, bool) {
+	p := m.predictor(outcome)
+	if p == nil || checkLevel(level) != nil {
+		return Prediction{}, false
+	}
+	values := slices.Sorted(slices.Values(p.target.Values))
+	at := func(share float64) float64 { return stat.Quantile(share, stat.LinInterp, values, nil) }
+	return Prediction{Value: median(values), Low: at((1 - level) / 2), High: at((1 + level) / 2), Level: level, Basis: len(values)}, true
 }
 
 // Forecast is what the model says of a project, by outcome. An outcome that no
