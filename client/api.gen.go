@@ -59,8 +59,8 @@ type Analytics struct {
 	// Of the scores that somebody gave
 	Reported ImpactSummary `json:"reported"`
 	// Null while fewer than 3 finished projects used it, or did not
-	Uplift     Uplift `json:"uplift"`
-	UsageCount int64  `json:"usage_count"`
+	Uplift     *Uplift `json:"uplift"`
+	UsageCount int64   `json:"usage_count"`
 	// From the first month with a usage to the last, months without included
 	UsagePerMonth []MonthUsage `json:"usage_per_month"`
 }
@@ -190,6 +190,107 @@ type BackupList struct {
 	NextCursor *string `json:"next_cursor"`
 }
 
+type BaseRate struct {
+	High float64 `json:"high"`
+	// The share of the projects between low and high
+	Level  float64 `json:"level"`
+	Low    float64 `json:"low"`
+	Median float64 `json:"median"`
+}
+
+type Calibration struct {
+	// Share of the outcomes within their interval; null of none
+	Coverage *float64 `json:"coverage"`
+	// What it should be: the mean of the intervals' levels
+	Level *float64 `json:"level"`
+	// Median of |actual - predicted|, in the outcome's unit
+	Mdae *float64 `json:"mdae"`
+	// Median of |actual - predicted| / actual; null while every actual is 0
+	Mdmre *float64 `json:"mdmre"`
+	// By the month in which the projects were completed, the earliest first
+	Months []CalibrationMonth `json:"months"`
+	// Predictions compared
+	N int64 `json:"n"`
+	// The latest 200
+	Points []Compared `json:"points"`
+}
+
+type CalibrationMonth struct {
+	// Share of the outcomes within their interval; null of none
+	Coverage *float64 `json:"coverage"`
+	// What it should be: the mean of the intervals' levels
+	Level *float64 `json:"level"`
+	// Median of |actual - predicted|, in the outcome's unit
+	Mdae *float64 `json:"mdae"`
+	// Median of |actual - predicted| / actual; null while every actual is 0
+	Mdmre *float64 `json:"mdmre"`
+	// 2026-11
+	Month string `json:"month"`
+	// Predictions compared
+	N int64 `json:"n"`
+}
+
+type Compared struct {
+	Actual float64 `json:"actual"`
+	// UTC, RFC 3339 with microseconds; a date alone means midnight
+	ComparedAt string  `json:"compared_at"`
+	High       float64 `json:"high"`
+	Level      float64 `json:"level"`
+	Low        float64 `json:"low"`
+	Predicted  float64 `json:"predicted"`
+	ProjectID  string  `json:"project_id"`
+	// Empty of a project that is gone
+	ProjectName string `json:"project_name"`
+}
+
+type Driver struct {
+	// In the outcome's own unit
+	Effect float64 `json:"effect"`
+	// What it multiplies the outcome by, where that is learned on the logarithm; otherwise null
+	Factor *float64 `json:"factor"`
+	// What the project has there; empty when it is missing
+	Input string `json:"input"`
+	// The input: attributes.function_points, team.senior, …
+	Name    string `json:"name"`
+	Outcome string `json:"outcome"`
+}
+
+type Evaluation struct {
+	// mdmre of predicting the median of the others
+	BaselineMdmre float64 `json:"baseline_mdmre"`
+	// Share of the outcomes within their interval
+	Coverage float64 `json:"coverage"`
+	// Parts that were left out in turn; n: leave-one-out
+	Folds int64 `json:"folds"`
+	// What the coverage should be
+	Level float64 `json:"level"`
+	// Median of |actual - predicted| / actual
+	Mdmre float64 `json:"mdmre"`
+	// Its mean
+	Mmre float64 `json:"mmre"`
+	// Projects judged
+	N int64 `json:"n"`
+	// At most 200 of the projects, evenly spread
+	Points []JudgedProject `json:"points"`
+	// Share of projects predicted within 25 % of the actual
+	Pred25 float64 `json:"pred25"`
+	// Standardised accuracy: 1 - mean error / mean error of guessing another project's outcome
+	Sa float64 `json:"sa"`
+	// Median of the interval's width / predicted
+	Width float64 `json:"width"`
+}
+
+type EvaluationRequest struct {
+	// Of the intervals
+	Level   *float64 `json:"level,omitempty"`
+	Outcome string   `json:"outcome,omitempty"`
+}
+
+type Evidence struct {
+	Name  string  `json:"name"`
+	Value float64 `json:"value"`
+}
+
 type FirstAdmin struct {
 	Email    string `json:"email"`
 	Name     string `json:"name"`
@@ -241,6 +342,24 @@ type Invited struct {
 }
 
 func (v *Invited) setETag(tag string) { v.ETag = tag }
+
+type JudgedProject struct {
+	Actual    float64 `json:"actual"`
+	High      float64 `json:"high"`
+	Low       float64 `json:"low"`
+	Predicted float64 `json:"predicted"`
+	ProjectID string  `json:"project_id"`
+	// Empty of a project that is gone
+	ProjectName string `json:"project_name"`
+}
+
+type Judgement struct {
+	// Null when there is nothing to judge
+	Evaluation *Evaluation `json:"evaluation"`
+	// Why there is no evaluation
+	NotJudged string `json:"not_judged"`
+	Outcome   string `json:"outcome"`
+}
 
 type LoginRequest struct {
 	// Keep the refresh token in a cookie
@@ -406,6 +525,21 @@ type Outcome struct {
 	ModelPerformance *float64 `json:"model_performance,omitempty"`
 }
 
+type OutcomeCard struct {
+	// What the finished projects come to, whatever their inputs; null of none
+	BaseRate *BaseRate `json:"base_rate"`
+	// How many finished projects have it
+	Basis int64 `json:"basis"`
+	// How well the latest 500 finished projects are predicted by the others, left out in 20 parts; null when there is nothing to judge
+	Evaluation *Evaluation `json:"evaluation"`
+	// Why there is no evaluation
+	NotJudged string `json:"not_judged"`
+	Note      string `json:"note"`
+	Outcome   string `json:"outcome"`
+	// How the recorded predictions did of projects that were completed since: the last one of each
+	Recorded Calibration `json:"recorded"`
+}
+
 type OwnTenant struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
@@ -437,6 +571,28 @@ type PermissionList struct {
 	NextCursor *string `json:"next_cursor"`
 }
 
+type PlanFields struct {
+	// The artifacts planned or used; an empty list says that there are none
+	ArtifactIds []string `json:"artifact_ids"`
+	// As a project's attributes
+	Attributes      map[string]any `json:"attributes"`
+	ComplexityScore *float64       `json:"complexity_score"`
+	// The team's roles and experience
+	Members []PlannedMember `json:"members"`
+	// Mean so far of process metrics, by their type: at most 200
+	Metrics map[string]float64 `json:"metrics"`
+	// Lower-case word, such as classification or forecasting
+	ProblemClass *string `json:"problem_class"`
+	TeamSize     *int64  `json:"team_size"`
+}
+
+type PlannedMember struct {
+	// Their share of the team's work is by hours where every member has some
+	ContributionHours *float64 `json:"contribution_hours,omitempty"`
+	ExperienceLevel   string   `json:"experience_level"`
+	Role              string   `json:"role"`
+}
+
 type Point struct {
 	// Free JSON object of at most 16 KiB
 	Metadata map[string]any `json:"metadata,omitempty"`
@@ -453,6 +609,99 @@ type PointList struct {
 	Items []Point `json:"items"`
 	// Asks for the next page; null at the end
 	NextCursor *string `json:"next_cursor"`
+}
+
+type PredictedInterval struct {
+	// How many finished projects have this outcome
+	Basis      int64   `json:"basis"`
+	Confidence float64 `json:"confidence"`
+	High       float64 `json:"high"`
+	// The probability that the outcome lies between low and high
+	Level float64 `json:"level"`
+	Low   float64 `json:"low"`
+	Note  string  `json:"note"`
+	// The typical outcome of the history, before any input is looked at
+	Typical float64 `json:"typical"`
+}
+
+type Prediction struct {
+	ActualCost         *float64 `json:"actual_cost"`
+	ActualDurationDays *float64 `json:"actual_duration_days"`
+	// What happened: null until the project is completed
+	ActualSuccessScore *float64 `json:"actual_success_score"`
+	// How many finished projects it was learned from
+	Basis int64 `json:"basis"`
+	// When the project was completed and compared
+	ComparedAt *string `json:"compared_at"`
+	// Of the success score, or where there is none of the next outcome; 0 of a base rate
+	Confidence   float64            `json:"confidence"`
+	CostInterval *PredictedInterval `json:"cost_interval"`
+	// UTC, RFC 3339 with microseconds; a date alone means midnight
+	CreatedAt string  `json:"created_at"`
+	CreatedBy *string `json:"created_by"`
+	// What makes each prediction of its typical value, strongest first: typical + effects = predicted
+	Drivers              []Driver           `json:"drivers"`
+	DurationDaysInterval *PredictedInterval `json:"duration_days_interval"`
+	ID                   string             `json:"id"`
+	// What was known of it when it was predicted
+	Inputs PlanFields `json:"inputs"`
+	// Method and history: the same for the same finished projects
+	ModelVersion string `json:"model_version"`
+	// "too little history": a base rate with a wide interval; "no history": no finished project, so no number; otherwise empty
+	Note string `json:"note"`
+	// In the tenant's unit; null while no finished project has one
+	PredictedCost *float64 `json:"predicted_cost"`
+	// From start to completion; null while no finished project has both
+	PredictedDurationDays *float64 `json:"predicted_duration_days"`
+	// 0 to 100; null while no finished project has one
+	PredictedSuccessScore *float64 `json:"predicted_success_score"`
+	// The project; null of a plan
+	ProjectID   *string `json:"project_id"`
+	ProjectName *string `json:"project_name"`
+	// The recommendations in one text; empty when the history supports none
+	Recommendation  string           `json:"recommendation"`
+	Recommendations []Recommendation `json:"recommendations"`
+	// The finished projects most like it in what matters for the outcome
+	SimilarProjects      []SimilarOutcome   `json:"similar_projects"`
+	SuccessScoreInterval *PredictedInterval `json:"success_score_interval"`
+	TenantID             string             `json:"tenant_id"`
+}
+
+type PredictionList struct {
+	Items []Prediction `json:"items"`
+	// Asks for the next page; null at the end
+	NextCursor *string `json:"next_cursor"`
+}
+
+type PredictionRequest struct {
+	// The artifacts planned or used; an empty list says that there are none
+	ArtifactIds []string `json:"artifact_ids,omitempty"`
+	// As a project's attributes
+	Attributes      map[string]any `json:"attributes,omitempty"`
+	ComplexityScore *float64       `json:"complexity_score,omitempty"`
+	// With which probability the outcome should lie in its interval
+	Level *float64 `json:"level,omitempty"`
+	// The team's roles and experience
+	Members []PlannedMember `json:"members,omitempty"`
+	// Mean so far of process metrics, by their type: at most 200
+	Metrics map[string]float64 `json:"metrics,omitempty"`
+	// Lower-case word, such as classification or forecasting
+	ProblemClass *string `json:"problem_class,omitempty"`
+	// The project, with all that is recorded of it; without the inputs below
+	ProjectID *string `json:"project_id,omitempty"`
+	TeamSize  *int64  `json:"team_size,omitempty"`
+}
+
+type PredictorCard struct {
+	// How many it learned from
+	FinishedProjects int64 `json:"finished_projects"`
+	// Below so many finished projects there is only a base rate
+	LeastHistory int64 `json:"least_history"`
+	// Method and history: the same for the same finished projects; empty while there are none
+	ModelVersion string `json:"model_version"`
+	// "too little history", "no history", or empty
+	Note     string        `json:"note"`
+	Outcomes []OutcomeCard `json:"outcomes"`
 }
 
 type Problem struct {
@@ -615,6 +864,15 @@ type RankedArtifactList struct {
 	NextCursor *string `json:"next_cursor"`
 }
 
+type Recommendation struct {
+	// Every number of the text
+	Evidence []Evidence `json:"evidence"`
+	Kind     string     `json:"kind"`
+	// The artifact's id, the shape of the team, the input
+	Subject string `json:"subject"`
+	Text    string `json:"text"`
+}
+
 type RedeemRequest struct {
 	// The password to set
 	Password string `json:"password"`
@@ -734,6 +992,17 @@ type SigningKey struct {
 
 type SigningKeys struct {
 	Items []SigningKey `json:"items"`
+}
+
+type SimilarOutcome struct {
+	Cost         *float64 `json:"cost"`
+	DurationDays *float64 `json:"duration_days"`
+	Name         string   `json:"name"`
+	ProblemClass *string  `json:"problem_class"`
+	ProjectID    string   `json:"project_id"`
+	Similarity   float64  `json:"similarity"`
+	Status       string   `json:"status"`
+	SuccessScore *float64 `json:"success_score"`
 }
 
 type SuccessWeights struct {
@@ -998,6 +1267,21 @@ func (c *Client) CreateMember(ctx context.Context, id string, params CreateMembe
 	return out, err
 }
 
+// CreatePredictionParams are the parameters of CreatePrediction. What is zero is not sent.
+type CreatePredictionParams struct {
+	// A value of your making, such as a UUID. The same request with the same key creates once, however often it is sent within a day
+	IdempotencyKey string `header:"Idempotency-Key"`
+}
+
+// CreatePrediction: Predict success, duration and cost of a project or a plan. POST /api/v1/predictions (predictions:create).
+//
+// From the tenant's own finished projects alone, with intervals, the drivers behind the numbers, similar projects and advice. Below 10 finished projects there is a base rate with a wide interval and the note "too little history"; with none, no number. Every prediction is recorded, the latest 1000 of a project and of plans, and compared with what happened when its project is completed.
+func (c *Client) CreatePrediction(ctx context.Context, params CreatePredictionParams, body PredictionRequest) (Prediction, error) {
+	var out Prediction
+	err := c.call(ctx, request{method: "POST", path: "/api/v1/predictions", params: params, body: body}, &out)
+	return out, err
+}
+
 // CreateProjectParams are the parameters of CreateProject. What is zero is not sent.
 type CreateProjectParams struct {
 	// A value of your making, such as a UUID. The same request with the same key creates once, however often it is sent within a day
@@ -1118,6 +1402,15 @@ func (c *Client) EndSession(ctx context.Context, id string) error {
 	return c.call(ctx, request{method: "DELETE", path: "/api/v1/auth/sessions/" + url.PathEscape(id)}, nil)
 }
 
+// EvaluatePredictor: Judge the predictor by leave-one-out over the tenant's latest 500 finished projects. POST /api/v1/predictor/evaluate (predictions:view).
+//
+// Every project is predicted by a predictor that was trained on the others. Some seconds for 500 projects; figures are kept until the history changes.
+func (c *Client) EvaluatePredictor(ctx context.Context, body EvaluationRequest) (Judgement, error) {
+	var out Judgement
+	err := c.call(ctx, request{method: "POST", path: "/api/v1/predictor/evaluate", body: body}, &out)
+	return out, err
+}
+
 // ExplainSuccess: See what a project's success score is made of. GET /api/v1/projects/{id}/success (projects:view).
 func (c *Client) ExplainSuccess(ctx context.Context, id string) (Score, error) {
 	var out Score
@@ -1177,6 +1470,20 @@ func (c *Client) GetMe(ctx context.Context) (Me, error) {
 func (c *Client) GetOwnTenant(ctx context.Context) (Tenant, error) {
 	var out Tenant
 	err := c.call(ctx, request{method: "GET", path: "/api/v1/tenant"}, &out)
+	return out, err
+}
+
+// GetPrediction: Read a prediction, and what came of it. GET /api/v1/predictions/{id} (predictions:view).
+func (c *Client) GetPrediction(ctx context.Context, id string) (Prediction, error) {
+	var out Prediction
+	err := c.call(ctx, request{method: "GET", path: "/api/v1/predictions/" + url.PathEscape(id)}, &out)
+	return out, err
+}
+
+// GetPredictor: Read the predictor's card: what it learned from and how far to trust it. GET /api/v1/predictor (predictions:view).
+func (c *Client) GetPredictor(ctx context.Context) (PredictorCard, error) {
+	var out PredictorCard
+	err := c.call(ctx, request{method: "GET", path: "/api/v1/predictor"}, &out)
 	return out, err
 }
 
@@ -1430,6 +1737,39 @@ func (c *Client) ListPermissions(ctx context.Context) (PermissionList, error) {
 	var out PermissionList
 	err := c.call(ctx, request{method: "GET", path: "/api/v1/permissions"}, &out)
 	return out, err
+}
+
+// ListPredictionsParams are the parameters of ListPredictions. What is zero is not sent.
+type ListPredictionsParams struct {
+	// Items in a page
+	Limit int64 `query:"limit"`
+	// next_cursor of the page before, with the same sort and filters
+	Cursor string `query:"cursor"`
+	Sort   string `query:"sort"`
+	// Only predictions of this project
+	ProjectID string `query:"project_id"`
+	// Only predictions that were compared with what happened, or only the others
+	Compared *bool `query:"compared"`
+	// Only predictions made at this time or later
+	CreatedFrom string `query:"created_from"`
+	// Only predictions made before this time
+	CreatedUntil string `query:"created_until"`
+}
+
+// ListPredictions: List predictions, newest first unless sorted. GET /api/v1/predictions (predictions:view).
+func (c *Client) ListPredictions(ctx context.Context, params ListPredictionsParams) (PredictionList, error) {
+	var out PredictionList
+	err := c.call(ctx, request{method: "GET", path: "/api/v1/predictions", params: params}, &out)
+	return out, err
+}
+
+// AllPredictions iterates over the items of all pages of ListPredictions.
+func (c *Client) AllPredictions(ctx context.Context, params ListPredictionsParams) iter.Seq2[Prediction, error] {
+	return pages(func(cursor string) ([]Prediction, *string, error) {
+		params.Cursor = cursor
+		page, err := c.ListPredictions(ctx, params)
+		return page.Items, page.NextCursor, err
+	})
 }
 
 // ListProjectUsagesParams are the parameters of ListProjectUsages. What is zero is not sent.

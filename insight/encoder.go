@@ -159,7 +159,7 @@ func (f *feature) transform(v float64) float64 {
 // column says how the list was written, and the next project's number lies
 // outside of it; only one that goes with the outcome closely is a measurement.
 func isEnumeration(sorted []float64) bool {
-	if len(sorted) < leastHistory {
+	if len(sorted) < LeastHistory {
 		return false
 	}
 	step := math.Inf(1)

@@ -49,6 +49,7 @@ type Judged struct {
 // EvaluateOptions say how to judge.
 type EvaluateOptions struct {
 	Level    float64               // of the intervals, between 0 and 1
+	Folds    int                   // parts to leave out in turn; 0: one project at a time, up to exactRows of them
 	Progress func(done, total int) // called as folds are done, from several goroutines; may be nil
 }
 
@@ -113,6 +114,9 @@ func leaveOut(ctx context.Context, d *Dataset, target Target, rows []int, option
 	folds := len(rows)
 	if folds > exactRows {
 		folds = evaluationFolds
+	}
+	if options.Folds > 1 {
+		folds = min(folds, options.Folds)
 	}
 	order := slices.Clone(rows)
 	d.canonicalOrder(target.Values, order)

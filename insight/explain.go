@@ -36,7 +36,7 @@ type Driver struct {
 	Name   string
 	Input  string  // what the project has there; empty when missing
 	Effect float64 // in the outcome's unit
-	Factor float64 // what it multiplies the outcome by, where that is learned on the logarithm; else 0
+	Factor float64 // what it multiplies the outcome by, at most 1e100, where that is learned on the logarithm; else 0
 }
 
 // Predict predicts for a project with an interval at a level above 0, up to
@@ -94,7 +94,7 @@ func (p *Predictor) drivers(r record, x []float64, value, base float64) []Driver
 		}
 		d := Driver{Name: p.history.columns[i].name, Input: p.history.columns[i].text(r, i), Effect: part * rate}
 		if p.measure.log {
-			d.Factor = math.Exp(part)
+			d.Factor = min(math.Exp(part), largest)
 		}
 		drivers = append(drivers, d)
 	}

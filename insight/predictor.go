@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	// leastHistory is the number of finished projects from which a model is
+	// LeastHistory is the number of finished projects from which a model is
 	// fitted. Below, the base rate is all that can be said.
-	leastHistory = 10
+	LeastHistory = 10
 
 	// TooLittleHistory is the note of a prediction that is a base rate only.
 	TooLittleHistory = "too little history"
@@ -93,7 +93,7 @@ func train(d *Dataset, target Target, workers int) (*Predictor, error) {
 		p.target.Values[k] = target.Values[r]
 	}
 	p.version = versionOf(p.history, p.target)
-	if len(rows) < leastHistory {
+	if len(rows) < LeastHistory {
 		p.learnBase()
 	} else if err := p.learn(count, workers); err != nil {
 		return nil, err

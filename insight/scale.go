@@ -78,7 +78,7 @@ type measure struct {
 // newMeasure fits a measure to the outcomes of a history, of which there is at
 // least one.
 func newMeasure(target Target, log bool) measure {
-	m := measure{log: log, least: math.Inf(-1), most: math.Inf(1)}
+	m := measure{log: log, least: -largest, most: largest}
 	smallest := slices.Min(target.Values)
 	if smallest >= 0 {
 		m.least = 0 // what was never negative is a duration, a cost, a count

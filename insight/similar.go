@@ -253,7 +253,10 @@ func (p *Predictor) candidates(r record) []int {
 }
 
 // learnResemblance prepares Similar.
-func (p *Predictor) learnResemblance() {
+func (p *Predictor) learnResemblance() { p.resemblance = NewResemblance(p.history, p.weights()) }
+
+// weights say how much each column counts when projects are compared.
+func (p *Predictor) weights() []float64 {
 	count := float64(len(p.history.columns))
 	weights := make([]float64, len(p.history.columns))
 	influence, all := p.influence()
@@ -263,7 +266,7 @@ func (p *Predictor) learnResemblance() {
 			weights[i] = 0.5/count + 0.5*influence[i]/all
 		}
 	}
-	p.resemblance = NewResemblance(p.history, weights)
+	return weights
 }
 
 // Likeness is a project that is like another by its inputs, its texts, or both.

@@ -16,7 +16,7 @@ type Analytics struct {
 	Reported        ImpactSummary `json:"reported" doc:"Of the scores that somebody gave"`
 	Derived         ImpactSummary `json:"derived" doc:"Of the scores taken from completed projects"`
 	RankingEstimate *float64      `json:"ranking_estimate" doc:"What /artifacts/top ranks by: (sum of scores + 5 × tenant mean) / (scores + 5); null while the tenant has no scores"`
-	Uplift          *Uplift       `json:"uplift" doc:"Null while fewer than 3 finished projects used it, or did not"`
+	Uplift          *Uplift       `json:"uplift" null:"true" doc:"Null while fewer than 3 finished projects used it, or did not"`
 	UsagePerMonth   []MonthUsage  `json:"usage_per_month" doc:"From the first month with a usage to the last, months without included"`
 }
 

@@ -89,16 +89,24 @@ func (f form) plain(data []byte) bool {
 	}
 	full := f.full()
 	required, known := len(full.Required), true
+	nulls := bytes.Contains(data, []byte("null"))
 	err := checkStrict(data, func(name []byte, null bool) {
 		member := full.Properties[string(name)]
-		if member == nil || member.Ref != "" || (null && !member.Nullable) {
-			known = false // or an object of its own, with members to know
+		if member == nil || holdsMore(member) || (null && !member.Nullable) || nulls && member.Type == huma.TypeArray {
+			known = false
 		}
 		if slices.Contains(full.Required, string(name)) {
 			required--
 		}
 	})
 	return err == nil && known && required == 0
+}
+
+// holdsMore reports whether a member is, or holds, what has members or values of
+// its own to know.
+func holdsMore(member *huma.Schema) bool {
+	values, typed := member.AdditionalProperties.(*huma.Schema)
+	return member.Ref != "" || member.Items != nil && member.Items.Ref != "" || typed && values.Type != ""
 }
 
 // violations names everything in the body that the schema does not allow.

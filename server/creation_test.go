@@ -33,6 +33,9 @@ func TestTheShortWayTakesNothingTheSchemaRefuses(t *testing.T) {
 	shortIsStrict(t, s, "createArtifact", registry.ArtifactFields{}, `{"name":"a","type":"model","version":"1","description":"d","tags":["t"],"media_type":"text/plain","storage_uri":"s3://b/k","is_active":true,"metadata":{}}`)
 	shortIsStrict(t, s, "createMember", tracking.MemberFields{}, `{"name":"m","role":"analyst","experience_level":"junior","contribution_hours":1,"performance_score":50}`)
 	shortIsStrict(t, s, "useArtifact", registry.UsageFields{}, `{"project_id":"01928e5c-7b1a-7cc2-9a0e-3f1d2c4b5a69","impact_score":5,"context":{}}`)
+	const planned = `"problem_class":"nlp","complexity_score":5,"team_size":2,"artifact_ids":["01928e5c-7b1a-7cc2-9a0e-3f1d2c4b5a69"],"attributes":{"a":1}`
+	shortIsStrict(t, s, "createPrediction", tracking.PredictionRequest{Level: tracking.DefaultLevel}, `{`+planned+`,"level":0.9}`)
+	shortIsStrict(t, s, "evaluatePredictor", tracking.EvaluationRequest{Outcome: "cost", Level: tracking.DefaultLevel}, `{"outcome":"cost","level":0.9}`)
 	shortIsStrict(t, s, "createRole", auth.RoleFields{}, `{"name":"reader","description":"d","permissions":["projects:view"]}`)
 	shortIsStrict(t, s, "createUser", newUser{}, `{"email":"x@example.com","name":"n","roles":["viewer"],"is_active":true,"metadata":{},"password":"p"}`)
 	shortIsStrict(t, s, "createTenant", newTenant{TenantFields: tenancy.NewTenantFields("", "")}, `{"name":"n","slug":"slug","is_active":true,"max_users":1,"max_projects":1,"max_artifacts":1,"max_storage_bytes":1,"metadata":{}}`)

@@ -37,6 +37,7 @@ func furnish(t *testing.T, c *caller, canary string) belongings {
 	c.send("PUT", "/artifacts/"+b["/artifacts/{id}"]+"/content", "the same file in every tenant", "Content-Type", "text/plain").want(201)
 	c.send("POST", "/artifacts/"+b["/artifacts/{id}"]+"/use", fmt.Sprintf(`{"project_id":%q,"impact_score":70,"context":{"c":"%s"}}`, b["/projects/{id}"], canary)).want(201)
 	c.send("POST", "/metrics", fmt.Sprintf(`{"project_id":%q,"metric_type":"commits%s","metric_value":3}`, b["/projects/{id}"], canary)).want(201)
+	b["/predictions/{id}"] = id(c.send("POST", "/predictions", fmt.Sprintf(`{"problem_class":"nlp","attributes":{"a":"%s"}}`, canary)), 201)
 	return b
 }
 
@@ -45,7 +46,8 @@ func everything(c *caller, b belongings) string {
 	var all strings.Builder
 	for _, path := range []string{"/projects?limit=500", "/artifacts?limit=500", "/projects/{id}", "/projects/{id}/members", "/projects/{id}/usages", "/projects/{id}/success",
 		"/projects/{id}/metrics", "/projects/{id}/metrics/summary", "/projects/{id}/velocity", "/projects/{id}/collaboration",
-		"/artifacts/{id}", "/artifacts/{id}/usages", "/artifacts/{id}/analytics", "/artifacts/top", "/artifacts/{id}/content"} {
+		"/artifacts/{id}", "/artifacts/{id}/usages", "/artifacts/{id}/analytics", "/artifacts/top", "/artifacts/{id}/content",
+		"/predictions", "/predictions/{id}", "/predictor"} {
 		filled, _ := b.fill(path)
 		a := c.send("GET", filled, "").want(200)
 		all.WriteString(path + " " + a.body + "\n")

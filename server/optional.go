@@ -2,6 +2,7 @@ package server
 
 import (
 	"reflect"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -58,3 +59,32 @@ func (p *TimeParam) Resolve(_ huma.Context, at *huma.PathBuffer) []error {
 }
 
 func (p TimeParam) pointer() *tenancy.Time { return p.time }
+
+// IDParam is an id in the query. One that is empty names nothing and is refused,
+// as every other text that is no id.
+type IDParam struct {
+	text string
+	id   *tenancy.ID
+}
+
+// Schema is that of every id.
+func (IDParam) Schema(r huma.Registry) *huma.Schema { return idSchema{}.Schema(r) }
+
+// Receiver is where the framework puts the text.
+func (p *IDParam) Receiver() reflect.Value { return reflect.ValueOf(&p.text).Elem() }
+
+// Resolve reads the text.
+func (p *IDParam) Resolve(ctx huma.Context, at *huma.PathBuffer) []error {
+	address := ctx.URL()
+	if p.text == "" && !address.Query().Has(strings.TrimPrefix(at.String(), "query.")) {
+		return nil
+	}
+	id, err := tenancy.ParseID(p.text)
+	if err != nil {
+		return []error{&huma.ErrorDetail{Location: at.String(), Message: "must be a UUID in lower case"}}
+	}
+	p.id = &id
+	return nil
+}
+
+func (p IDParam) pointer() *tenancy.ID { return p.id }

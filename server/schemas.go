@@ -62,3 +62,23 @@ func schemaName(t reflect.Type, hint string) string {
 	}
 	return string(runes)
 }
+
+// nullObjects has the document say where an answer may hold null in place of an
+// object: in the fields with the tag null:"true". The framework's own tag is for
+// plain values only.
+func nullObjects(r huma.Registry) {
+	for name, schema := range r.Map() {
+		t := r.TypeFromRef("#/components/schemas/" + name)
+		if t == nil || t.Kind() != reflect.Struct {
+			continue // a Patch has no type of its own; its members are plain
+		}
+		for _, field := range reflect.VisibleFields(t) {
+			member, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+			s := schema.Properties[member]
+			if field.Tag.Get("null") != "true" || s == nil {
+				continue
+			}
+			schema.Properties[member] = &huma.Schema{Description: s.Description, AnyOf: []*huma.Schema{{Ref: s.Ref}, {Type: "null"}}}
+		}
+	}
+}

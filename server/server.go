@@ -99,6 +99,7 @@ func New(o Options) *Server {
 	s.usageRoutes()
 	s.memberRoutes()
 	s.metricRoutes()
+	s.predictionRoutes()
 	s.tenantRoutes()
 	s.installationRoutes()
 	s.backupRoutes()
@@ -127,6 +128,7 @@ func (s *Server) OpenAPI() []byte { return s.document }
 
 func (s *Server) renderDocument() []byte {
 	markReferences(s.api.OpenAPI())
+	nullObjects(s.api.OpenAPI().Components.Schemas)
 	document, err := json.MarshalIndent(s.api.OpenAPI(), "", "  ")
 	if err != nil {
 		panic("server: " + err.Error())

@@ -2,8 +2,6 @@ package storage
 
 import (
 	"context"
-	"encoding/binary"
-	"math/rand/v2"
 
 	"maestro/registry"
 	"maestro/tenancy"
@@ -62,9 +60,7 @@ func (t *Tenant) ArtifactAnalytics(ctx context.Context, id tenancy.ID) (a regist
 	if err != nil {
 		return a, err
 	}
-	// The same evidence about the same artifact gives the same interval.
-	seed := rand.NewPCG(binary.BigEndian.Uint64(id[:8]), binary.BigEndian.Uint64(id[8:]))
-	a.Uplift = registry.UpliftOf(finished, rand.New(seed))
+	a.Uplift = upliftOf(id, finished)
 	return a, nil
 }
 

@@ -218,6 +218,9 @@ func (t *Tenant) DeleteArtifact(ctx context.Context, id tenancy.ID, match Match)
 		if _, err := tx.exec(deleteArtifact, t.scope.Tenant(), id); err != nil {
 			return err
 		}
+		if _, err := tx.exec(countHistoryChange, t.scope.Tenant()); err != nil {
+			return err // its usages are gone
+		}
 		_, err = tx.exec(giveArtifacts, t.scope.Tenant(), 1)
 		return err
 	})

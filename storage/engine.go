@@ -66,6 +66,8 @@ type Store struct {
 	listener  atomic.Pointer[func(auth.Change)] // of Watch
 	standings standings                         // used by the writer's goroutine only
 
+	models *learned[*model]
+
 	rescoreAfter map[tenancy.ID]time.Time // used by maintenance only
 	schema       int64
 
@@ -100,6 +102,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s := &Store{dir: o.Dir, now: o.Now, log: o.Log, wanted: o.Readers, wake: make(chan struct{}, 1), stop: make(chan struct{}),
 		standings: make(standings), rescoreAfter: make(map[tenancy.ID]time.Time)}
+	lessons := make(chan struct{}, lessonsAtOnce)
+	s.models = newLearned(lessons, &s.tasks, mostCellsKept, (*model).weigh)
 	if err := s.open(ctx); err != nil {
 		return nil, fmt.Errorf("storage: %w", err)
 	}

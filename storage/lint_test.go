@@ -235,17 +235,18 @@ func (noImports) Import(path string) (*types.Package, error) {
 
 // listings are all lists of the package, by the names of their variables.
 var listings = map[string]*listing{
-	"apiTokenList": &apiTokenList, "artifactList": &artifactList, "artifactUsageList": &artifactUsageList, "memberList": &memberList,
+	"apiTokenList": &apiTokenList, "artifactList": &artifactList, "artifactUsageList": &artifactUsageList, "memberList": &memberList, "predictionList": &predictionList,
 	"projectList": &projectList, "projectUsageList": &projectUsageList, "sessionList": &sessionList, "tenantList": &tenantList, "userList": &userList,
 }
 
 // filters are what the lists may be narrowed by.
 var filters = map[string][]filter{
-	"apiTokenList": {{"user_id = %s", tenancy.ID{}}},
-	"artifactList": (&ArtifactFilter{Type: "t", Tag: "t", Name: "n", IsActive: ptr(true), MinImpact: ptr(0.5)}).conditions(),
-	"projectList":  (&ProjectFilter{Status: "s", ProblemClass: "c", MinSuccess: ptr(0.5), CreatedFrom: ptr(tenancy.Time(0)), CreatedUntil: ptr(tenancy.Time(1))}).conditions(),
-	"sessionList":  {{"ends_at > %s", 1}, {"user_epoch = %s", 1}, {"tenant_epoch = %s", 1}, {"global_epoch = %s", 1}},
-	"userList":     (&UserFilter{Role: "r", IsActive: ptr(true)}).conditions(),
+	"apiTokenList":   {{"user_id = %s", tenancy.ID{}}},
+	"artifactList":   (&ArtifactFilter{Type: "t", Tag: "t", Name: "n", IsActive: ptr(true), MinImpact: ptr(0.5)}).conditions(),
+	"projectList":    (&ProjectFilter{Status: "s", ProblemClass: "c", MinSuccess: ptr(0.5), CreatedFrom: ptr(tenancy.Time(0)), CreatedUntil: ptr(tenancy.Time(1))}).conditions(),
+	"predictionList": (&PredictionFilter{Project: ptr(tenancy.ID{}), Compared: ptr(true), CreatedFrom: ptr(tenancy.Time(0)), CreatedUntil: ptr(tenancy.Time(1))}).conditions(),
+	"sessionList":    {{"ends_at > %s", 1}, {"user_epoch = %s", 1}, {"tenant_epoch = %s", 1}, {"global_epoch = %s", 1}},
+	"userList":       (&UserFilter{Role: "r", IsActive: ptr(true)}).conditions(),
 }
 
 // TestTheLintKnowsEveryList compares the lists and filters above with the source.
@@ -265,7 +266,7 @@ func TestTheLintKnowsEveryList(t *testing.T) {
 			}
 		}
 	}
-	want := map[string]int{"ArtifactFilter": len(filters["artifactList"]), "ProjectFilter": len(filters["projectList"]), "UserFilter": len(filters["userList"])}
+	want := map[string]int{"ArtifactFilter": len(filters["artifactList"]), "PredictionFilter": len(filters["predictionList"]), "ProjectFilter": len(filters["projectList"]), "UserFilter": len(filters["userList"])}
 	if diff := gocmp.Diff(want, fields); diff != "" {
 		t.Errorf("the conditions that are read, and the fields there are, differ (-read +are):\n%s", diff)
 	}

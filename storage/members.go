@@ -52,7 +52,7 @@ func (t *Tenant) CreateMember(ctx context.Context, project tenancy.ID, fields tr
 			m, err = t.member(tx.conn, project, made)
 			return err
 		}
-		if err := t.requireProject(tx.conn, project); err != nil {
+		if err := t.teamChanges(tx, project); err != nil {
 			return err
 		}
 		if err := t.checkUser(tx, fields.UserID); err != nil {
@@ -67,6 +67,19 @@ func (t *Tenant) CreateMember(ctx context.Context, project tenancy.ID, fields tr
 		return t.remember(tx, request, m.ID)
 	})
 	return m, replayed, err
+}
+
+// teamChanges requires that the project of a member is the tenant's, and notes
+// the change when it is of the history.
+func (t *Tenant) teamChanges(tx *Tx, project tenancy.ID) error {
+	status, err := t.projectStatus(tx.conn, project)
+	if err != nil {
+		return err
+	}
+	if status == "" {
+		return notFound(errNoRow, "project")
+	}
+	return t.historyChanged(tx, status)
 }
 
 // checkUser requires that the user of a member, where one is named, is of the
@@ -112,6 +125,9 @@ func (t *Tenant) UpdateMember(ctx context.Context, project, id tenancy.ID, match
 		if err := match.check(m.Revision); err != nil {
 			return err
 		}
+		if err := t.teamChanges(tx, project); err != nil {
+			return err
+		}
 		if err := change(&m.MemberFields); err != nil {
 			return err
 		}
@@ -136,6 +152,9 @@ func (t *Tenant) DeleteMember(ctx context.Context, project, id tenancy.ID, match
 			return err
 		}
 		if err := match.check(m.Revision); err != nil {
+			return err
+		}
+		if err := t.teamChanges(tx, project); err != nil {
 			return err
 		}
 		_, err = tx.exec(deleteMember, t.scope.Tenant(), id)

@@ -32,7 +32,7 @@ const (
 
 	insertPoint = `INSERT INTO points (series, time, seq, value, metadata) VALUES ($1, $2, $3, $4, $5)`
 
-	selectProjectID = `SELECT id FROM projects WHERE tenant_id = $1 AND id = $2`
+	selectProjectStatus = `SELECT status FROM projects WHERE tenant_id = $1 AND id = $2`
 )
 
 // insertPoints inserts the number of points that indexes it.
@@ -115,30 +115,39 @@ func timeOfReceipt(id tenancy.ID) tenancy.Time {
 	return tenancy.Time(binary.BigEndian.Uint64(id[:8]))
 }
 
-// checkProjects refuses a batch with a project that the tenant does not have.
+// checkProjects refuses a batch with a project that the tenant does not have, and
+// notes when one of them is of the history.
 func (t *Tenant) checkProjects(tx *Tx, b *batch) error {
 	unknown := make(map[tenancy.ID]bool)
+	var learned tracking.Status
 	for _, project := range b.projects() {
-		found, err := t.hasProject(tx.conn, project)
+		status, err := t.projectStatus(tx.conn, project)
 		if err != nil {
 			return err
 		}
-		if !found {
+		if status == "" {
 			unknown[project] = true
+		}
+		if ended(status) {
+			learned = status
 		}
 		if len(unknown) == problem.MaxViolations {
 			break // enough to name: the rest is not worth the writer's time
 		}
 	}
-	return b.unknown(unknown)
+	if err := b.unknown(unknown); err != nil {
+		return err
+	}
+	return t.historyChanged(tx, learned)
 }
 
-func (t *Tenant) hasProject(c *conn, id tenancy.ID) (bool, error) {
-	err := c.queryRow(selectProjectID, []any{t.scope.Tenant(), id}, func(row) {})
+// projectStatus is "" for a project that the tenant does not have.
+func (t *Tenant) projectStatus(c *conn, id tenancy.ID) (status tracking.Status, err error) {
+	err = c.queryRow(selectProjectStatus, []any{t.scope.Tenant(), id}, func(r row) { status = tracking.Status(r.text(0)) })
 	if errors.Is(err, errNoRow) {
-		return false, nil
+		return "", nil
 	}
-	return err == nil, err
+	return status, err
 }
 
 // insertBatch inserts the batch's points and brings the summaries of their

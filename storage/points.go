@@ -172,8 +172,8 @@ func (s *seriesRow) page(c *conn, r PointRange, after pointPosition, backward bo
 
 // requireProject answers not-found for a project that the tenant does not have.
 func (t *Tenant) requireProject(c *conn, id tenancy.ID) error {
-	found, err := t.hasProject(c, id)
-	if err == nil && !found {
+	status, err := t.projectStatus(c, id)
+	if err == nil && status == "" {
 		err = notFound(errNoRow, "project")
 	}
 	return err

@@ -105,6 +105,9 @@ func (t *Tenant) CreateProject(ctx context.Context, fields tracking.ProjectField
 		if err != nil {
 			return err
 		}
+		if err := t.projectChanged(tx, nil, &p); err != nil {
+			return err
+		}
 		return t.remember(tx, request, p.ID)
 	})
 	return p, replayed, err
@@ -173,7 +176,13 @@ func (t *Tenant) saveProject(tx *Tx, before, p *tracking.Project) error {
 	if err != nil {
 		return err
 	}
-	return t.deriveImpacts(tx, p.ID, p.Status == tracking.Completed, p.SuccessScore)
+	if err := t.deriveImpacts(tx, p.ID, p.Status == tracking.Completed, p.SuccessScore); err != nil {
+		return err
+	}
+	if err := t.comparePredictions(tx, before, p); err != nil {
+		return err
+	}
+	return t.projectChanged(tx, before, p)
 }
 
 // DeleteProject removes a project with its members, usages, metrics and
@@ -191,6 +200,9 @@ func (t *Tenant) DeleteProject(ctx context.Context, id tenancy.ID, match Match) 
 			return err
 		}
 		if err := t.forgetUses(tx, id); err != nil {
+			return err
+		}
+		if err := t.projectChanged(tx, &p, nil); err != nil {
 			return err
 		}
 		if _, err := tx.exec(deleteProject, t.scope.Tenant(), id); err != nil {

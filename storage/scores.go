@@ -200,8 +200,15 @@ func (t *Tenant) rescore(ctx context.Context, changes int64) error {
 				if err := t.deriveImpacts(tx, p.id, p.outcome.Finished, p.score); err != nil {
 					return err
 				}
+				if !p.outcome.Finished {
+					continue
+				}
+				if _, err := tx.exec(compareSuccess, t.scope.Tenant(), p.id, p.score); err != nil {
+					return err
+				}
 			}
-			return nil
+			_, err := tx.exec(countHistoryChange, t.scope.Tenant())
+			return err
 		})
 		if err != nil {
 			return err

@@ -176,6 +176,7 @@ func (s *Store) DeleteTenant(ctx context.Context, id tenancy.ID, match Match) er
 		return nil
 	})
 	if err == nil {
+		s.models.forget(id)
 		s.Wake()
 	}
 	return err

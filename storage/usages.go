@@ -107,6 +107,9 @@ func (t *Tenant) UseArtifact(ctx context.Context, artifact tenancy.ID, fields re
 		if _, err := tx.exec(countNewUse, t.scope.Tenant(), u.ID); err != nil {
 			return err
 		}
+		if err := t.historyChanged(tx, p.Status); err != nil {
+			return err
+		}
 		return t.remember(tx, request, u.ID)
 	})
 	return u, replayed, err

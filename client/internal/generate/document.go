@@ -51,7 +51,21 @@ type schema struct {
 	Properties           map[string]*schema `json:"properties"`
 	Required             []string           `json:"required"`
 	Items                *schema            `json:"items"`
+	AnyOf                []*schema          `json:"anyOf"`
 	AdditionalProperties json.RawMessage    `json:"additionalProperties"`
+}
+
+// UnmarshalJSON reads a schema. One of an object or null is the object's, and
+// nullable.
+func (s *schema) UnmarshalJSON(data []byte) error {
+	type plain schema
+	if err := json.Unmarshal(data, (*plain)(s)); err != nil {
+		return err
+	}
+	if len(s.AnyOf) == 2 && s.AnyOf[0].Ref != "" && s.AnyOf[1].Type.nullable {
+		s.Ref, s.Type.nullable = s.AnyOf[0].Ref, true
+	}
+	return nil
 }
 
 // types is a schema's type: one name, or one and "null".
