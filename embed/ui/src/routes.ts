@@ -3,6 +3,7 @@ import Building2 from "@lucide/svelte/icons/building-2";
 import FolderKanban from "@lucide/svelte/icons/folder-kanban";
 import House from "@lucide/svelte/icons/house";
 import Gauge from "@lucide/svelte/icons/gauge";
+import GitCompareArrows from "@lucide/svelte/icons/git-compare-arrows";
 import KeyRound from "@lucide/svelte/icons/key-round";
 import Library from "@lucide/svelte/icons/library";
 import ShieldCheck from "@lucide/svelte/icons/shield-check";
@@ -25,6 +26,7 @@ export const screens: Screen[] = [
   { pattern: "/projects/:id", title: "Project", section: "/projects", load: () => import("./screens/Project.svelte") },
   { pattern: "/library", title: "Library", section: "/library", load: () => import("./screens/Library.svelte") },
   { pattern: "/library/:id", title: "Artifact", section: "/library", load: () => import("./screens/Artifact.svelte") },
+  { pattern: "/compare", title: "Compare", section: "/compare", load: () => import("./screens/Compare.svelte") },
   { pattern: "/users", title: "Users", section: "/users", load: () => import("./screens/Users.svelte") },
   { pattern: "/users/:id", title: "User", section: "/users", load: () => import("./screens/User.svelte") },
   { pattern: "/roles", title: "Roles", section: "/roles", load: () => import("./screens/Roles.svelte") },
@@ -52,6 +54,10 @@ export const navigation: { heading: string; places: Place[] }[] = [
       { href: "/projects", label: "Projects", icon: FolderKanban, keys: "p", needs: "projects:view" },
       { href: "/library", label: "Library", icon: Library, keys: "l", needs: "artifacts:view" },
     ],
+  },
+  {
+    heading: "Insight",
+    places: [{ href: "/compare", label: "Compare", icon: GitCompareArrows, keys: "c", needs: "projects:view" }],
   },
   {
     heading: "Administration",
