@@ -46,6 +46,9 @@ for (const [name, roles, rest] of [["Grace Hopper", ["data_scientist"], { passwo
 await client(server.url, "alan@acme.test");
 const users = (await send("GET", "/users?sort=name")).items;
 
+await send("POST", "/system/keys/rotate");
+await send("POST", "/system/backups");
+
 const screens = {
   home: "/",
   projects: "/projects",
@@ -67,6 +70,10 @@ const screens = {
   "new-token": ["/account", (page) => page.getByRole("button", { name: "New token" }).click()],
   compare: `/compare?ids=${ids}`,
   "compare-metrics": `/compare?ids=${ids}&tab=metrics`,
+  "team-shape": "/team-shape",
+  system: "/system",
+  "system-backups": "/system?tab=backups",
+  "system-keys": "/system?tab=keys",
   users: "/users",
   user: `/users/${users[1].id}`,
   "new-user": ["/users", (page) => page.keyboard.press("c")],
