@@ -29,7 +29,10 @@ if (wanted("beginning")) {
     }
   }
 }
-const { main, artifacts } = await seed(send);
+const { main, artifacts, projects } = await seed(send);
+const compared = projects.filter((p) => p.status === "completed").slice(0, 4);
+await send("POST", "/metrics/batch", compared.flatMap((p, i) => Array.from({ length: 400 }, (_, n) => ["train/loss", "eval/accuracy"].map((metric_type, k) => ({ project_id: p.id, metric_type, metric_value: k ? 0.9 - 0.05 * i - 0.6 * Math.exp(-n / (60 + 30 * i)) : 0.1 + 0.06 * i + 2 * Math.exp(-n / (50 + 25 * i)), timestamp: new Date(Date.UTC(2026, i, 3) + n * 90_000).toISOString() }))).flat()));
+const ids = compared.map((p) => p.id).join();
 const tenants = await send("GET", "/tenants");
 await send("POST", "/tenants", { name: "Borealis Energy", slug: "borealis" });
 const suspended = await send("POST", "/tenants", { name: "Old Pilot", slug: "old-pilot" });
@@ -42,6 +45,9 @@ for (const [name, roles, rest] of [["Grace Hopper", ["data_scientist"], { passwo
 }
 await client(server.url, "alan@acme.test");
 const users = (await send("GET", "/users?sort=name")).items;
+
+await send("POST", "/system/keys/rotate");
+await send("POST", "/system/backups");
 
 const screens = {
   home: "/",
@@ -62,6 +68,12 @@ const screens = {
   "new-artifact": ["/library", (page) => page.keyboard.press("c")],
   account: "/account",
   "new-token": ["/account", (page) => page.getByRole("button", { name: "New token" }).click()],
+  compare: `/compare?ids=${ids}`,
+  "compare-metrics": `/compare?ids=${ids}&tab=metrics`,
+  "team-shape": "/team-shape",
+  system: "/system",
+  "system-backups": "/system?tab=backups",
+  "system-keys": "/system?tab=keys",
   users: "/users",
   user: `/users/${users[1].id}`,
   "new-user": ["/users", (page) => page.keyboard.press("c")],

@@ -71,6 +71,11 @@ export async function seed(send, { projects = 60, now = Date.parse("2026-11-20T0
       performance_score: roll() < 0.8 ? Math.round(50 + roll() * 48) : undefined,
     });
   }
+  for (const p of made.filter((p) => p.status === "completed").slice(0, 24)) {
+    for (let i = 0; i < Math.min(p.team_size, 5); i++) {
+      await send("POST", `/projects/${p.id}/members`, { name: people[Math.floor(roll() * people.length)], role: pick(roles), experience_level: pick(levels), contribution_hours: Math.round(40 + roll() * 400) });
+    }
+  }
   await send("PATCH", `/projects/${main.id}`, { metadata: { repository: "git@example.test:acme/store-demand.git", reviewed: true, stages: ["shadow", "canary", "live"] } });
   await send("POST", "/metrics/batch", points(main.id, roll, now));
   return { projects: made, main, artifacts };

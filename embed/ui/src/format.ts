@@ -81,3 +81,10 @@ export function words(word: Maybe<string>): string {
 }
 
 export const count = (n: number, one: string, many = `${one}s`) => `${whole.format(n)} ${n === 1 ? one : many}`;
+
+/** A length of time in seconds, in the greatest unit of which it has some. */
+export function span(seconds: number): string {
+  const units: [string, number][] = [["d", 86_400], ["h", 3600], ["min", 60]];
+  const [unit, size] = units.find(([, size]) => Math.abs(seconds) >= size) ?? ["s", 1];
+  return seconds === 0 ? "0" : `${tenth.format(seconds / size).replace(/[.,]0$/, "")} ${unit}`;
+}

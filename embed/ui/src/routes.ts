@@ -3,9 +3,12 @@ import Building2 from "@lucide/svelte/icons/building-2";
 import FolderKanban from "@lucide/svelte/icons/folder-kanban";
 import House from "@lucide/svelte/icons/house";
 import Gauge from "@lucide/svelte/icons/gauge";
+import GitCompareArrows from "@lucide/svelte/icons/git-compare-arrows";
+import Server from "@lucide/svelte/icons/server";
 import KeyRound from "@lucide/svelte/icons/key-round";
 import Library from "@lucide/svelte/icons/library";
 import ShieldCheck from "@lucide/svelte/icons/shield-check";
+import UsersRound from "@lucide/svelte/icons/users-round";
 import Users from "@lucide/svelte/icons/users";
 
 type Load = () => Promise<{ default: Component<any> }>;
@@ -25,12 +28,15 @@ export const screens: Screen[] = [
   { pattern: "/projects/:id", title: "Project", section: "/projects", load: () => import("./screens/Project.svelte") },
   { pattern: "/library", title: "Library", section: "/library", load: () => import("./screens/Library.svelte") },
   { pattern: "/library/:id", title: "Artifact", section: "/library", load: () => import("./screens/Artifact.svelte") },
+  { pattern: "/compare", title: "Compare", section: "/compare", load: () => import("./screens/Compare.svelte") },
+  { pattern: "/team-shape", title: "Team shape", section: "/team-shape", load: () => import("./screens/TeamShape.svelte") },
   { pattern: "/users", title: "Users", section: "/users", load: () => import("./screens/Users.svelte") },
   { pattern: "/users/:id", title: "User", section: "/users", load: () => import("./screens/User.svelte") },
   { pattern: "/roles", title: "Roles", section: "/roles", load: () => import("./screens/Roles.svelte") },
   { pattern: "/tokens", title: "API tokens", section: "/tokens", load: () => import("./screens/AllTokens.svelte") },
   { pattern: "/limits", title: "Limits and use", section: "/limits", load: () => import("./screens/Limits.svelte") },
   { pattern: "/account", title: "Account", load: () => import("./screens/Account.svelte") },
+  { pattern: "/system", title: "System", section: "/system", load: () => import("./screens/System.svelte") },
   { pattern: "/tenants", title: "Tenants", section: "/tenants", load: () => import("./screens/Tenants.svelte") },
   { pattern: "/tenants/:id", title: "Tenant", section: "/tenants", load: () => import("./screens/Tenant.svelte") },
 ];
@@ -54,6 +60,13 @@ export const navigation: { heading: string; places: Place[] }[] = [
     ],
   },
   {
+    heading: "Insight",
+    places: [
+      { href: "/compare", label: "Compare", icon: GitCompareArrows, keys: "c", needs: "projects:view" },
+      { href: "/team-shape", label: "Team shape", icon: UsersRound, keys: "s", needs: "projects:view" },
+    ],
+  },
+  {
     heading: "Administration",
     places: [
       { href: "/users", label: "Users", icon: Users, keys: "u", needs: "users:view" },
@@ -64,6 +77,9 @@ export const navigation: { heading: string; places: Place[] }[] = [
   },
   {
     heading: "Installation",
-    places: [{ href: "/tenants", label: "Tenants", icon: Building2, keys: "t", needs: "operator" }],
+    places: [
+      { href: "/tenants", label: "Tenants", icon: Building2, keys: "t", needs: "operator" },
+      { href: "/system", label: "System", icon: Server, keys: "y", needs: "operator" },
+    ],
   },
 ];
