@@ -19,9 +19,22 @@ func openStore(t testing.TB) *Store {
 	return reopenStore(t, t.TempDir())
 }
 
+// openStandingStore opens a store for which no time passes, so that only the
+// number of its writes ends a transaction.
+func openStandingStore(t testing.TB) *Store {
+	t.Helper()
+	start := time.Now()
+	return openWith(t, Options{Dir: t.TempDir(), Readers: 4, Now: func() time.Time { return start }})
+}
+
 func reopenStore(t testing.TB, dir string) *Store {
 	t.Helper()
-	s, err := Open(background, Options{Dir: dir, Readers: 4})
+	return openWith(t, Options{Dir: dir, Readers: 4})
+}
+
+func openWith(t testing.TB, o Options) *Store {
+	t.Helper()
+	s, err := Open(background, o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,7 +49,7 @@ func has(t *testing.T, s *Store, name string) bool {
 }
 
 func TestWritesThatWaitShareOneCommit(t *testing.T) {
-	s := openStore(t)
+	s := openStandingStore(t)
 	release := hold(t, s)
 	before := s.writer.stats.Commits.Load()
 	var results []<-chan error
@@ -73,7 +73,7 @@ func TestWritesThatWaitShareOneCommit(t *testing.T) {
 }
 
 func TestAFailedWriteUndoesOnlyItself(t *testing.T) {
-	s := openStore(t)
+	s := openStandingStore(t)
 	refusal := errors.New("refused after it wrote")
 	release := hold(t, s)
 	first := queue(t, s, tenancy.ID{1}, put("first"))
@@ -115,7 +115,7 @@ func TestAFailedWriteUndoesOnlyItself(t *testing.T) {
 }
 
 func TestATransactionThatBreaksFailsAllInIt(t *testing.T) {
-	s := openStore(t)
+	s := openStandingStore(t)
 	release := hold(t, s)
 	before := queue(t, s, tenancy.ID{1}, put("before"))
 	breaks := queue(t, s, tenancy.ID{1}, func(tx *Tx) error {
