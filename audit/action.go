@@ -26,6 +26,7 @@ const (
 	UserDelete        Action = "user.delete"         // with sessions, API tokens and links
 	UserPassword      Action = "user.password"       // a password was set; the sessions ended
 	UserPasswordReset Action = "user.password_reset" // a one-time link was made
+	UserRecover       Action = "user.recover"        // a command on the server's machine gave back the account
 	UserRevoke        Action = "user.revoke"         // every session was ended
 	RoleCreate        Action = "role.create"         // the object is the role's name
 	RoleUpdate        Action = "role.update"
@@ -42,14 +43,19 @@ const (
 // The actions of the installation's chain. TenantUpdate and TenantRevoke stand in
 // the tenant's chain too.
 const (
-	TenantCreate       Action = "tenant.create"
-	TenantUpdate       Action = "tenant.update"
-	TenantDelete       Action = "tenant.delete" // with its chain, whose head is named
-	TenantRevoke       Action = "tenant.revoke" // every session in it was ended
-	OperatorCreate     Action = "operator.create"
-	InstallationRevoke Action = "installation.revoke" // every session of all was ended
-	SetupComplete      Action = "setup.complete"
-	LinkRedeem         Action = "link.redeem" // an attempt with a link that does not hold
+	TenantCreate        Action = "tenant.create"
+	TenantUpdate        Action = "tenant.update"
+	TenantDelete        Action = "tenant.delete" // with its chain, whose head is named
+	TenantRevoke        Action = "tenant.revoke" // every session in it was ended
+	OperatorCreate      Action = "operator.create"
+	InstallationRevoke  Action = "installation.revoke"  // every session of all was ended
+	InstallationRestore Action = "installation.restore" // from a backup: the chains go on from what they were then
+	KeyRotate           Action = "key.rotate"           // the object is the key's id
+	KeyRetire           Action = "key.retire"
+	LoginUnlock         Action = "login.unlock"
+	BackupStart         Action = "backup.start" // the object is the backup's name
+	SetupComplete       Action = "setup.complete"
+	LinkRedeem          Action = "link.redeem" // an attempt with a link that does not hold
 )
 
 // The actions that every chain may have.

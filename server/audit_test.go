@@ -223,6 +223,23 @@ var changes = map[string]change{
 	}, request: func(s *stage) attempt {
 		return attempt{s.w.nobody, "POST", "/auth/redeem", fmt.Sprintf(`{"token":%q,"password":%q}`, s.invitation(), otherPassword), nil}
 	}},
+	"rotateSigningKeys": {installation: "key.rotate", request: func(s *stage) attempt {
+		return attempt{s.w.operator, "POST", "/system/keys/rotate", "", nil}
+	}},
+	"retireSigningKey": {installation: "key.retire", request: func(s *stage) attempt {
+		old := s.w.auth.Keys()[0].ID
+		if _, err := s.w.auth.RotateKeys(); err != nil {
+			s.t.Fatal(err)
+		}
+		s.w.operator, s.w.acme, s.w.viewer = s.w.login(s.w.operator.email), s.w.login(s.w.acme.email), s.w.login(s.w.viewer.email) // with the new key
+		return attempt{s.w.operator, "DELETE", "/system/keys/" + old, "", nil}
+	}},
+	"unlockLogin": {installation: "login.unlock", request: func(s *stage) attempt {
+		return attempt{s.w.operator, "POST", "/system/unlock", `{"email":"viewer@acme.example"}`, nil}
+	}},
+	"startBackup": {installation: "backup.start", request: func(s *stage) attempt {
+		return attempt{s.w.operator, "POST", "/system/backups", "", nil}
+	}},
 	"completeSetup": {}, // TestASetupIsRecorded
 }
 

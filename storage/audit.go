@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"context"
 	"errors"
 
 	"maestro/audit"
@@ -118,6 +119,13 @@ func (tx *Tx) edit(tenant tenancy.ID) (*chain, error) {
 // may be nil.
 func (tx *Tx) record(tenant tenancy.ID, action audit.Action, object string, changes *audit.Changes) error {
 	return tx.writeEvent(tenant, &audit.Event{Action: action, Object: object, Outcome: audit.Success}, changes)
+}
+
+// Record adds an event to the installation's audit trail about something that is not
+// in the database, such as a file, and so cannot be in its transaction. It belongs
+// right behind the change, and before the change is acknowledged.
+func (s *Store) Record(ctx context.Context, action audit.Action, object string, changes *audit.Changes) error {
+	return s.writer.do(ctx, installationChain, func(tx *Tx) error { return tx.record(installationChain, action, object, changes) })
 }
 
 // recordFor is record for what somebody does whom the request could not name
