@@ -8,18 +8,19 @@ type Action string
 // The actions of a tenant's chain. The object is the id of what stands before the
 // dot, unless something else is said.
 const (
-	ProjectCreate  Action = "project.create"
-	ProjectUpdate  Action = "project.update"
-	ProjectDelete  Action = "project.delete" // with its members, usages, metrics and predictions
-	MemberCreate   Action = "member.create"
-	MemberUpdate   Action = "member.update"
-	MemberDelete   Action = "member.delete"
-	ArtifactCreate Action = "artifact.create"
-	ArtifactUpdate Action = "artifact.update"
-	ArtifactUpload Action = "artifact.upload" // its content
-	ArtifactDelete Action = "artifact.delete" // with its usages and content
-	UsageCreate    Action = "usage.create"
-	MetricsCreate  Action = "metrics.create" // one point or a batch, as counts; the object is the first project
+	ProjectCreate    Action = "project.create"
+	ProjectUpdate    Action = "project.update"
+	ProjectDelete    Action = "project.delete" // with its members, usages, metrics and predictions
+	MemberCreate     Action = "member.create"
+	MemberUpdate     Action = "member.update"
+	MemberDelete     Action = "member.delete"
+	ArtifactCreate   Action = "artifact.create"
+	ArtifactUpdate   Action = "artifact.update"
+	ArtifactUpload   Action = "artifact.upload" // its content
+	ArtifactDelete   Action = "artifact.delete" // with its usages and content
+	UsageCreate      Action = "usage.create"
+	PredictionCreate Action = "prediction.create"
+	MetricsCreate    Action = "metrics.create" // one point or a batch, as counts; the object is the first project
 
 	UserCreate        Action = "user.create"
 	UserUpdate        Action = "user.update"

@@ -79,6 +79,13 @@ func usageChanges(u *registry.Usage) *audit.Changes {
 	return c
 }
 
+func predictionChanges(p *tracking.Prediction) *audit.Changes {
+	return audit.Created().
+		ID("project_id", nil, p.ProjectID).
+		Int("basis", 0, p.Basis).
+		Text("model_version", "", p.ModelVersion)
+}
+
 func userChanges(before, after *auth.User) *audit.Changes {
 	c, b, a := audit.Between(before, after)
 	return c.Text("email", b.Email, a.Email).
