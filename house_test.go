@@ -22,16 +22,17 @@ var rooms = map[string][]string{
 	"tracking":   {"problem", "tenancy"},
 	"registry":   {"problem", "tenancy"},
 	"insight":    {},
-	"auth":       {"problem", "tenancy"},
+	"audit":      {"tenancy"},
+	"auth":       {"problem", "tenancy", "audit"},
 	"migrations": {},
 	"secrets":    {"problem"},
-	"storage":    {"problem", "tenancy", "tracking", "registry", "insight", "auth", "migrations"},
+	"storage":    {"problem", "tenancy", "audit", "tracking", "registry", "insight", "auth", "migrations"},
 	"embed":      {},
 	"docs":       {},
 	"testdata":   {},
 	"client":     {"problem"},
-	"server":     {"problem", "tenancy", "tracking", "registry", "insight", "auth", "storage", "embed", "docs"},
-	"cli":        {"problem", "tenancy", "tracking", "registry", "insight", "auth", "migrations", "secrets", "storage", "embed", "docs", "testdata", "client", "server"},
+	"server":     {"problem", "tenancy", "audit", "tracking", "registry", "insight", "auth", "storage", "embed", "docs"},
+	"cli":        {"problem", "tenancy", "audit", "tracking", "registry", "insight", "auth", "migrations", "secrets", "storage", "embed", "docs", "testdata", "client", "server"},
 }
 
 // owned says which rooms alone may know a package from outside.
@@ -50,7 +51,7 @@ var owned = map[string][]string{
 
 // pure lists the rooms that do no I/O, and what they would need for it.
 var (
-	pure = []string{"problem", "tenancy", "tracking", "registry", "insight"}
+	pure = []string{"problem", "tenancy", "audit", "tracking", "registry", "insight"}
 	io   = []string{"os", "net", "net/http", "database/sql", "io/fs", "os/exec", "syscall", "log", "log/slog"}
 )
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"maestro/audit"
 	"maestro/problem"
 	"maestro/tenancy"
 )
@@ -68,13 +69,16 @@ func (s *Service) RedeemLink(ctx context.Context, token, password string, client
 	kind, digest, ok := parseLink(token)
 	attempt, err := s.throttle.Begin("link "+client.Address.String(), client.Address, "")
 	if err != nil {
+		s.denied(ctx, UserKey{}, audit.LinkRedeem, "too_many_attempts")
 		return User{}, err
 	}
 	if !ok {
+		s.denied(ctx, UserKey{}, audit.LinkRedeem, "not_a_link")
 		return User{}, errLink
 	}
 	account, err := s.store.LinkAccount(ctx, kind, digest, s.now())
 	if err != nil {
+		s.denied(ctx, UserKey{}, audit.LinkRedeem, "used_or_expired")
 		return User{}, linkFailed(err)
 	}
 	attempt.Succeed() // 256 random bits are not guessed; what follows is the owner's typing

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"maestro/audit"
 	"maestro/problem"
 	"maestro/tenancy"
 )
@@ -64,6 +65,7 @@ func (s *Service) Login(ctx context.Context, credentials Credentials, client Cli
 	}
 	attempt, err := s.throttle.Begin(credentials.Email, client.Address, s.knownClient(ctx, client.Known, credentials.Email, account))
 	if err != nil {
+		s.denied(ctx, account.Key, audit.SessionOpen, "too_many_attempts")
 		return Grant{}, err
 	}
 	match, err := s.hasher.Verify(ctx, account.PasswordHash, credentials.Password)
@@ -72,6 +74,7 @@ func (s *Service) Login(ctx context.Context, credentials Credentials, client Cli
 		return Grant{}, err
 	}
 	if !match.Matches || !account.Usable {
+		s.denied(ctx, account.Key, audit.SessionOpen, account.refusal(match.Matches))
 		return Grant{}, errCredentials
 	}
 	renewed := ""
@@ -88,6 +91,7 @@ func (s *Service) Login(ctx context.Context, credentials Credentials, client Cli
 	switch problem.CodeOf(err) {
 	case "":
 	case problem.Unauthenticated: // disabled or changed since it was read
+		s.denied(ctx, account.Key, audit.SessionOpen, "account_changed")
 		return Grant{}, errCredentials
 	default:
 		attempt.Cancel()
@@ -95,6 +99,29 @@ func (s *Service) Login(ctx context.Context, credentials Credentials, client Cli
 	}
 	attempt.Succeed()
 	return grant, nil
+}
+
+// refusal says for the audit trail, which the caller does not see, why a login was
+// refused.
+func (a *Account) refusal(matches bool) string {
+	switch {
+	case a.Key.User.IsZero():
+		return "unknown_account"
+	case !matches:
+		return "wrong_password"
+	}
+	return "not_active"
+}
+
+// denied records a refusal in the trail of the account's tenant or, for the zero
+// key, in the installation's. What was typed is not recorded: it may be a password
+// in the wrong field.
+func (s *Service) denied(ctx context.Context, key UserKey, action audit.Action, reason string) {
+	denial := audit.Denial{Tenant: key.Tenant, Action: action, Reason: reason}
+	if !key.User.IsZero() {
+		denial.Object = key.User.String()
+	}
+	s.store.RecordDenial(ctx, denial)
 }
 
 // account finds the only account that credentials can mean. Without one it

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"maestro/audit"
 	"maestro/problem"
 	"maestro/tenancy"
 )
@@ -24,6 +25,7 @@ type memStore struct {
 	roles    map[tenancy.ID]map[string]Role
 	global   int64
 	revoked  uint64
+	denials  []audit.Denial
 	fail     error // returned by every method that changes something
 	loads    int   // calls of UserState
 }
@@ -661,4 +663,10 @@ func (m *memStore) CreateFirstOperator(_ context.Context, n NewUser, another boo
 		return userChanged(UserKey{tenant, u.ID}), nil
 	})
 	return user, err
+}
+
+func (m *memStore) RecordDenial(_ context.Context, d audit.Denial) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.denials = append(m.denials, d)
 }

@@ -1,6 +1,9 @@
 package auth
 
-import "maestro/tenancy"
+import (
+	"maestro/audit"
+	"maestro/tenancy"
+)
 
 // CredentialKind says which sort of credential a caller showed.
 type CredentialKind uint8
@@ -30,6 +33,15 @@ type Principal struct {
 // may change passwords, end sessions and create API tokens: a token given to a
 // job must not be able to outlive its own deletion.
 func (p *Principal) Interactive() bool { return p.Kind == AccessToken }
+
+// Origin completes, for the audit trail, what is known of a request with who makes
+// it.
+func (p *Principal) Origin(o *audit.Origin) {
+	o.Actor, o.Tenant, o.Credential = p.Scope.Actor(), p.Tenant, p.Session
+	if o.Credential.IsZero() {
+		o.Credential = p.Credential
+	}
+}
 
 // MayGrant reports whether p may hand out permissions: only those it holds.
 func (p *Principal) MayGrant(permissions Permissions) bool {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"maestro/audit"
 	"maestro/problem"
 	"maestro/tenancy"
 )
@@ -20,6 +21,7 @@ var (
 func (s *Service) Refresh(ctx context.Context, text string) (Grant, error) {
 	token, ok := s.refresh.parse(text)
 	if !ok {
+		s.denied(ctx, UserKey{}, audit.SessionRefresh, "not_a_refresh_token")
 		return Grant{}, errRefresh
 	}
 	now := s.clock.Now()
@@ -38,6 +40,8 @@ func (s *Service) Refresh(ctx context.Context, text string) (Grant, error) {
 	switch result.Outcome {
 	case Rotated, Repeated:
 		return s.grant(result.Login, successor, now)
+	case Refused:
+		s.store.RecordDenial(ctx, audit.Denial{Tenant: token.tenant, Action: audit.SessionRefresh, Object: token.session.String(), Reason: "session_over"})
 	case Reused:
 		s.log.Warn("a refresh token was used again: its session is ended", "session", result.Session.ID, "user", result.Session.UserID)
 		if err := s.endSession(ctx, result.Session, EndedReuse); err != nil {

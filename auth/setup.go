@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"maestro/audit"
 	"maestro/problem"
 )
 
@@ -91,9 +92,11 @@ type FirstOperator struct {
 func (s *Service) CompleteSetup(ctx context.Context, token string, operator FirstOperator, client Client) (User, error) {
 	attempt, err := s.throttle.Begin("setup "+client.Address.String(), client.Address, "")
 	if err != nil {
+		s.denied(ctx, UserKey{}, audit.SetupComplete, "too_many_attempts")
 		return User{}, err
 	}
 	if !s.setup.holds(token) {
+		s.denied(ctx, UserKey{}, audit.SetupComplete, "setup_token")
 		return User{}, errSetup
 	}
 	attempt.Succeed()

@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 
+	"maestro/audit"
 	"maestro/tenancy"
 )
 
@@ -26,6 +27,14 @@ type Store interface {
 	RoleStore
 	APITokenStore
 	InstallationStore
+	AuditStore
+}
+
+// AuditStore records what was refused. What was done, every method records by
+// itself, in its transaction, with who asks for it by the context's audit.Origin.
+type AuditStore interface {
+	// RecordDenial returns when the refusal is on disk, alone or as one more of many.
+	RecordDenial(ctx context.Context, d audit.Denial)
 }
 
 // StateStore answers what is looked at in every request. The answers are kept in

@@ -17,4 +17,6 @@
 // those of what background work has to do (sessions_ends, links_expires,
 // tenant_use_stale). A series has a number of its own, which is the first column
 // of its points; the search index has the tenant's number in every word and row.
+// The audit trail stands in the order of writing, a tenant's events among others';
+// each points to its tenant's event before.
 package migrations

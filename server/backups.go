@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"maestro/audit"
 	"maestro/auth"
 	"maestro/storage"
 )
@@ -28,10 +29,10 @@ func (s *Server) listBackups(_ context.Context, in *PageParams) (*listOutput[sto
 
 type startBackupOutput struct{ Body storage.Backup }
 
-func (s *Server) startBackup(context.Context, *struct{}) (*startBackupOutput, error) {
+func (s *Server) startBackup(ctx context.Context, _ *struct{}) (*startBackupOutput, error) {
 	backup, err := s.backups.Start()
 	if err != nil {
 		return nil, err
 	}
-	return &startBackupOutput{Body: backup}, nil
+	return &startBackupOutput{Body: backup}, s.store.Record(ctx, audit.BackupStart, backup.Name, nil)
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"runtime"
 
+	"maestro/audit"
 	"maestro/auth"
 	"maestro/tenancy"
 )
@@ -70,13 +71,16 @@ func (s *Server) rotateSigningKeys(ctx context.Context, _ *struct{}) (*struct{ B
 	if err != nil {
 		return nil, err
 	}
-	return &struct{ Body *auth.SigningKey }{&key}, nil
+	return &struct{ Body *auth.SigningKey }{&key}, s.store.Record(ctx, audit.KeyRotate, key.ID, nil)
 }
 
 func (s *Server) retireSigningKey(ctx context.Context, in *struct {
 	ID string `path:"kid" maxLength:"64" doc:"The key"`
 }) (*struct{}, error) {
-	return nil, s.auth.RetireKey(in.ID)
+	if err := s.auth.RetireKey(in.ID); err != nil {
+		return nil, err
+	}
+	return nil, s.store.Record(ctx, audit.KeyRetire, in.ID, nil)
 }
 
 type unlockRequest struct {
@@ -85,5 +89,5 @@ type unlockRequest struct {
 
 func (s *Server) unlockLogin(ctx context.Context, in *struct{ Body unlockRequest }) (*struct{}, error) {
 	s.auth.Pardon(in.Body.Email)
-	return nil, nil
+	return nil, s.store.Record(ctx, audit.LoginUnlock, "", audit.Created().Text("email", "", in.Body.Email))
 }

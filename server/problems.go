@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -117,6 +118,9 @@ func document(err error) *Problem {
 	}
 	return p
 }
+
+// code returns the class of the failure.
+func (p *Problem) code() problem.Code { return problem.Code(strings.TrimPrefix(p.Type, "/problems/")) }
 
 // maxPlaceRunes bounds the name of a place: a client's own name, where it is
 // unknown, is part of it. The longest that may be right are those of attributes.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"maestro/audit"
 	"maestro/auth"
 	"maestro/problem"
 )
@@ -22,6 +23,7 @@ type exchange struct {
 	request *http.Request
 	cause   error // of the failure it was answered with
 	who     auth.Principal
+	origin  audit.Origin // what the audit trail says of it
 }
 
 type exchangeKey struct{}
@@ -54,7 +56,8 @@ func (s *Server) begin(c *gin.Context) {
 	if !validRequestID(e.id) {
 		e.id = rand.Text()
 	}
-	c.Request = c.Request.WithContext(context.WithValue(c.Request.Context(), exchangeKey{}, e))
+	e.origin = audit.Origin{Address: addressOf(c.Request), RequestID: e.id}
+	c.Request = c.Request.WithContext(audit.WithOrigin(context.WithValue(c.Request.Context(), exchangeKey{}, e), &e.origin))
 	e.request = c.Request
 	header := c.Writer.Header()
 	header["X-Request-Id"] = []string{e.id}
@@ -72,9 +75,31 @@ func (s *Server) begin(c *gin.Context) {
 				refuse(c, problem.New(problem.Internal, ""))
 			}
 		}
+		s.recordRefusal(c, e)
 		s.logEnd(c, e, s.now().Sub(start))
 	}()
 	c.Next()
+}
+
+// recordRefusal puts a refusal of the API in the audit trail, before the answer is
+// sent: what is not permitted, and by count what has no credential that holds or
+// asks too much. What the public routes refuse, they record themselves.
+func (s *Server) recordRefusal(c *gin.Context, e *exchange) {
+	status := c.Writer.Status()
+	if status != http.StatusForbidden && status != http.StatusUnauthorized && status != http.StatusTooManyRequests {
+		return
+	}
+	asked, declared := s.demands[c.Request.Method+" "+c.FullPath()]
+	if !declared {
+		return
+	}
+	denial := audit.Denial{Tenant: e.who.Tenant, Action: audit.AccessDeny, Object: asked.id, Reason: string(document(e.cause).code())}
+	switch {
+	case status == http.StatusForbidden:
+		s.store.RecordDenial(c.Request.Context(), denial)
+	case asked.access != auth.Public:
+		s.store.CountDenial(c.Request.Context(), denial)
+	}
 }
 
 func (s *Server) logEnd(c *gin.Context, e *exchange, took time.Duration) {

@@ -55,6 +55,7 @@ type demand struct {
 	maxBody    int64 // 0 for none
 	recognises bool
 	session    bool
+	id         string // operationId
 }
 
 // operation is the route's entry in the OpenAPI document.
@@ -128,7 +129,7 @@ func (s *Server) declare(r route) {
 	if accepts[0] == anyMedia[0] {
 		limit = 0
 	}
-	s.demands[r.method+" "+ginPath(base+r.path)] = demand{r.access, accepts, limit, r.recognises, r.session}
+	s.demands[r.method+" "+ginPath(base+r.path)] = demand{r.access, accepts, limit, r.recognises, r.session, r.id}
 }
 
 // open adds a route outside the API that anybody may read, such as health. What
@@ -241,6 +242,7 @@ func (s *Server) recognise(r *http.Request, caller *auth.Principal) error {
 	if *caller, err = s.auth.Authenticate(r.Context(), credential); err != nil {
 		return err
 	}
+	caller.Origin(&exchangeOf(r.Context()).origin)
 	return s.limitCaller(caller)
 }
 

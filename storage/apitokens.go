@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"maestro/audit"
 	"maestro/auth"
 	"maestro/tenancy"
 )
@@ -66,7 +67,7 @@ func (s *Store) APITokenState(ctx context.Context, digest auth.Digest) (state au
 
 // CreateAPIToken implements auth.APITokenStore.
 func (s *Store) CreateAPIToken(ctx context.Context, scope tenancy.Scope, t auth.NewAPIToken, decide func(auth.UserView) error) (token auth.APIToken, err error) {
-	err = s.writer.do(ctx, scope.Tenant(), func(tx *Tx) error {
+	err = s.writeAs(ctx, scope, func(tx *Tx) error {
 		view, err := userView(tx.conn, auth.UserKey{Tenant: scope.Tenant(), User: t.User})
 		if err != nil {
 			return err
@@ -82,15 +83,17 @@ func (s *Store) CreateAPIToken(ctx context.Context, scope tenancy.Scope, t auth.
 		if err != nil {
 			return err
 		}
-		token, _, err = apiTokenByID(tx.conn, scope.Tenant(), t.ID)
-		return err
+		if token, _, err = apiTokenByID(tx.conn, scope.Tenant(), t.ID); err != nil {
+			return err
+		}
+		return tx.record(scope.Tenant(), audit.APITokenCreate, t.ID.String(), apiTokenChanges(nil, &token))
 	})
 	return token, err
 }
 
 // DeleteAPIToken implements auth.APITokenStore.
 func (s *Store) DeleteAPIToken(ctx context.Context, scope tenancy.Scope, id tenancy.ID, decide func(auth.APIToken) error) error {
-	return s.writer.do(ctx, scope.Tenant(), func(tx *Tx) error {
+	return s.writeAs(ctx, scope, func(tx *Tx) error {
 		token, digest, err := apiTokenByID(tx.conn, scope.Tenant(), id)
 		if err != nil {
 			return err
@@ -98,12 +101,15 @@ func (s *Store) DeleteAPIToken(ctx context.Context, scope tenancy.Scope, id tena
 		if err := decide(token); err != nil {
 			return err
 		}
-		return s.dropAPIToken(tx, scope.Tenant(), id, digest)
+		if err := s.dropAPIToken(tx, scope.Tenant(), id, digest); err != nil {
+			return err
+		}
+		return tx.record(scope.Tenant(), audit.APITokenDelete, id.String(), apiTokenChanges(&token, nil))
 	})
 }
 
-// deleteUserTokens deletes every API token of a user.
-func (s *Store) deleteUserTokens(tx *Tx, key auth.UserKey) error {
+// deleteUserTokens deletes every API token of a user and returns how many there were.
+func (s *Store) deleteUserTokens(tx *Tx, key auth.UserKey) (int, error) {
 	digests := make(map[tenancy.ID]auth.Digest)
 	err := tx.query(context.Background(), selectUserAPITokens, []any{key.Tenant, key.User}, func(r row) error {
 		digests[r.id(0)] = auth.Digest(r.bytes(8))
@@ -114,7 +120,7 @@ func (s *Store) deleteUserTokens(tx *Tx, key auth.UserKey) error {
 			err = s.dropAPIToken(tx, key.Tenant, id, digest)
 		}
 	}
-	return err
+	return len(digests), err
 }
 
 func (s *Store) dropAPIToken(tx *Tx, tenant, id tenancy.ID, digest auth.Digest) error {

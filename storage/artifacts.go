@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 
+	"maestro/audit"
 	"maestro/problem"
 	"maestro/registry"
 	"maestro/tenancy"
@@ -114,6 +115,9 @@ func (t *Tenant) CreateArtifact(ctx context.Context, fields registry.ArtifactFie
 		if err != nil {
 			return takenArtifact(err)
 		}
+		if err := t.record(tx, audit.ArtifactCreate, a.ID, artifactChanges(nil, &a)); err != nil {
+			return err
+		}
 		return t.remember(tx, request, a.ID)
 	})
 	return a, replayed, err
@@ -177,7 +181,10 @@ func (t *Tenant) UpdateArtifact(ctx context.Context, id tenancy.ID, match Match,
 		}
 		_, err = tx.exec(updateArtifact, t.scope.Tenant(), id, a.Name, a.Type, a.Version, a.Description, encodeTags(a.Tags), a.ContentHash, a.MediaType,
 			a.StorageURI, a.IsActive, encodeObject(a.Metadata), searchID, a.UpdatedAt)
-		return takenArtifact(err)
+		if err != nil {
+			return takenArtifact(err)
+		}
+		return t.record(tx, audit.ArtifactUpdate, id, artifactChanges(&before.Artifact, &a))
 	})
 	return a, err
 }
@@ -221,8 +228,10 @@ func (t *Tenant) DeleteArtifact(ctx context.Context, id tenancy.ID, match Match)
 		if _, err := tx.exec(countHistoryChange, t.scope.Tenant()); err != nil {
 			return err // its usages are gone
 		}
-		_, err = tx.exec(giveArtifacts, t.scope.Tenant(), 1)
-		return err
+		if _, err := tx.exec(giveArtifacts, t.scope.Tenant(), 1); err != nil {
+			return err
+		}
+		return t.record(tx, audit.ArtifactDelete, id, artifactChanges(&a.Artifact, nil))
 	})
 	if err == nil {
 		t.discard(freed)

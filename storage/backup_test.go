@@ -211,6 +211,10 @@ func TestEverythingComesBackButWhatWasSignedWith(t *testing.T) {
 	if got, want := contents(t, restored), contents(t, s); !gocmp.Equal(got, want) {
 		t.Error(gocmp.Diff(want, got))
 	}
+	if got, want := actions(installationEvents(t, restored)), append(actions(installationEvents(t, s)), "installation.restore"); !gocmp.Equal(got, want) {
+		t.Error(gocmp.Diff(want, got))
+	}
+	wantSound(t, restored)
 }
 
 // contents returns the rows of every table but what a restore changes.
@@ -227,7 +231,11 @@ func contents(t testing.TB, s *Store) map[string][]string {
 		}
 		for _, name := range names {
 			tables[name] = []string{}
-			if err := c.query(background, "SELECT * FROM "+name, nil, func(r row) error {
+			statement := "SELECT * FROM " + name
+			if strings.HasPrefix(name, "audit_") {
+				statement += " WHERE tenant_id <> zeroblob(16)" // the installation's own trail has the restore
+			}
+			if err := c.query(background, statement, nil, func(r row) error {
 				var values []any
 				for i := range r.s.columns {
 					values = append(values, r.value(i))

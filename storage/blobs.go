@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 
+	"maestro/audit"
 	"maestro/problem"
 	"maestro/registry"
 	"maestro/tenancy"
@@ -175,8 +176,10 @@ func (t *Tenant) keep(ctx context.Context, id tenancy.ID, content *NewContent, r
 			if content.MediaType != "" {
 				a.MediaType = content.MediaType
 			}
-			_, err = tx.exec(setContent, t.scope.Tenant(), id, a.ContentHash, a.SizeBytes, a.MediaType, a.UpdatedAt)
-			return err
+			if _, err := tx.exec(setContent, t.scope.Tenant(), id, a.ContentHash, a.SizeBytes, a.MediaType, a.UpdatedAt); err != nil {
+				return err
+			}
+			return t.record(tx, audit.ArtifactUpload, id, artifactChanges(&stored.Artifact, &a))
 		})
 	}
 	if certain(err) {

@@ -7,7 +7,8 @@ import (
 )
 
 // Check reads the whole database and reports where it contradicts itself: damaged
-// pages, references to nothing, and each of counters that is not what it counts.
+// pages, references to nothing, each of counters that is not what it counts, and
+// where the audit trail is broken.
 // What is derived beyond those (means and scores, the summaries of series, the
 // words of the search index) and the files of content it does not look at. It
 // takes time in proportion to the database and changes nothing.
@@ -21,7 +22,7 @@ func (s *Store) Check(ctx context.Context) error {
 }
 
 // checkDatabase is Check on a connection. Only a database of this program's schema
-// has the counters.
+// has the counters and the audit trail.
 func checkDatabase(ctx context.Context, c *conn, counted bool) (faults []error) {
 	look := func(statement string, fault func(row) error) {
 		err := c.query(ctx, statement, nil, func(r row) error {
@@ -50,6 +51,15 @@ func checkDatabase(ctx context.Context, c *conn, counted bool) (faults []error) 
 		look(counter.statement, func(r row) error {
 			return fmt.Errorf("tenant %s counts %d %s and has %d", r.id(0), r.int(1), counter.name, r.int(2))
 		})
+	}
+	chains, err := verifyAudit(ctx, c)
+	if err != nil {
+		return append(faults, err)
+	}
+	for _, chain := range chains {
+		if chain.Fault != nil {
+			faults = append(faults, chain.Fault)
+		}
 	}
 	return faults
 }

@@ -16,11 +16,28 @@
 // because the driver's mutexes, look-ups and scanning cost more than SQLite's own
 // work for small reads. Migrations alone go through database/sql.
 //
+// # The audit trail
+//
+// Every change that somebody asks for leaves an event, in its transaction. It is one
+// line, the last of the change but for remember:
+//
+//	return t.record(tx, audit.ProjectCreate, p.ID, projectChanges(nil, &p))
+//
+// or tx.record where there is no Tenant; installationChain names the trail of what
+// belongs to no tenant. Who asks, from where and in which request is in the context
+// (audit.Origin) and comes along by itself; work without one is the server's own. A
+// new kind of change needs its constant in audit/action.go, its function in
+// audit_changes.go that names the fields to be told one by one, never a secret or a
+// free text, and its line in the test of server/audit_test.go, which fails for an
+// operation that it does not know. What the server derives by itself (scores, the
+// search index) and forgets by itself (expired sessions and keys) leaves no event.
+//
 // # Invariants
 //
 //   - Tenant data is reached through Store.Tenant(scope) only, and every statement
 //     on a tenant's table binds the scope's tenant id (a test reads them all).
-//   - Nothing refused leaves a trace; nothing acknowledged is lost.
+//   - Nothing refused leaves a trace but in the audit trail; nothing acknowledged
+//     is lost, nor its event.
 //   - The live database file is never opened by any other means: closing such a
 //     descriptor would drop SQLite's locks.
 //   - No statement's cost grows with another tenant's rows.

@@ -48,6 +48,9 @@ type Options struct {
 	Log *slog.Logger
 	// Readers is the number of read connections; twice the cores unless set.
 	Readers int
+	// AuditRetention is how long the events of the audit trail are kept, and up to a
+	// day longer; for ever unless set.
+	AuditRetention time.Duration
 }
 
 // Store is the open data directory. Its methods may be used concurrently.
@@ -67,6 +70,9 @@ type Store struct {
 	standings standings                         // used by the writer's goroutine only
 
 	models *learned[*model]
+
+	auditRetention time.Duration
+	denials        denials
 
 	rescoreAfter map[tenancy.ID]time.Time // used by maintenance only
 	schema       int64
@@ -100,7 +106,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err := ensureFile(filepath.Join(o.Dir, databaseName)); err != nil {
 		return nil, fmt.Errorf("storage: %w", err)
 	}
-	s := &Store{dir: o.Dir, now: o.Now, log: o.Log, wanted: o.Readers, wake: make(chan struct{}, 1), stop: make(chan struct{}),
+	s := &Store{dir: o.Dir, now: o.Now, log: o.Log, wanted: o.Readers, auditRetention: o.AuditRetention, wake: make(chan struct{}, 1), stop: make(chan struct{}),
 		standings: make(standings), rescoreAfter: make(map[tenancy.ID]time.Time)}
 	lessons := make(chan struct{}, lessonsAtOnce)
 	s.models = newLearned(lessons, &s.tasks, mostCellsKept, (*model).weigh)
@@ -202,7 +208,7 @@ func ensureFile(path string) error {
 func (s *Store) Close() error {
 	close(s.stop)
 	s.tasks.Wait()
-	var errs []error
+	errs := []error{s.storeDenials(context.Background())}
 	for range s.count {
 		select {
 		case c := <-s.readers:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"maestro/audit"
 	"maestro/auth"
 	"maestro/problem"
 	"maestro/tenancy"
@@ -76,8 +77,10 @@ func (s *Store) RaiseGlobalEpoch(ctx context.Context) (epoch int64, err error) {
 		}
 		epoch = max(now.GlobalEpoch+1, tx.Now.Std().Unix())
 		s.notify(tx, auth.Change{Kind: auth.GlobalEpochChanged, Epoch: epoch})
-		_, err = tx.exec(raiseGlobalEpoch, epoch)
-		return err
+		if _, err = tx.exec(raiseGlobalEpoch, epoch); err != nil {
+			return err
+		}
+		return tx.record(installationChain, audit.InstallationRevoke, "", audit.Updated().Int("global_epoch", now.GlobalEpoch, epoch))
 	})
 	return epoch, err
 }
@@ -92,14 +95,29 @@ func (s *Store) TenantState(ctx context.Context, tenant tenancy.ID) (state auth.
 
 // EndTenantSessions implements auth.SessionStore. In a tenant that is gone every
 // session has ended.
-func (s *Store) EndTenantSessions(ctx context.Context, tenant tenancy.ID, _ string, _ tenancy.Time) error {
-	return s.writer.do(ctx, tenant, func(tx *Tx) error { return s.endTenantSessions(tx, tenant) })
+func (s *Store) EndTenantSessions(ctx context.Context, tenant tenancy.ID, reason string, _ tenancy.Time) error {
+	return s.writer.do(ctx, tenant, func(tx *Tx) error {
+		if there, err := s.endTenantSessions(tx, tenant); err != nil || !there {
+			return err
+		}
+		return recordForBoth(tx, tenant, audit.TenantRevoke, audit.Updated().Note("reason", reason))
+	})
 }
 
-func (s *Store) endTenantSessions(tx *Tx, tenant tenancy.ID) error {
+// recordForBoth records what was done to a tenant as a whole, for the operator and
+// for the tenant.
+func recordForBoth(tx *Tx, tenant tenancy.ID, action audit.Action, changes *audit.Changes) error {
+	if err := tx.record(installationChain, action, tenant.String(), changes); err != nil {
+		return err
+	}
+	return tx.record(tenant, action, tenant.String(), changes)
+}
+
+// endTenantSessions reports whether the tenant is there.
+func (s *Store) endTenantSessions(tx *Tx, tenant tenancy.ID) (there bool, err error) {
 	s.notify(tx, auth.Change{Kind: auth.TenantChanged, Tenant: tenant})
-	_, err := tx.exec(raiseTenantEpoch, tenant)
-	return err
+	changed, err := tx.exec(raiseTenantEpoch, tenant)
+	return changed > 0, err
 }
 
 // keepOperator refuses to take a tenant out of use together with the last
@@ -137,16 +155,37 @@ func (s *Store) CreateFirstOperator(ctx context.Context, u auth.NewUser, evenIfO
 			if _, err := tx.exec(giveUsers, tenant, -1); err != nil {
 				return err
 			}
-			user, err = s.insertUser(tx, tenant, &u)
-			return err
+			if user, err = s.insertUser(tx, tenant, &u); err != nil {
+				return err
+			}
+			return recordOperator(tx, nil, &user)
 		}
 		if err != nil {
 			return err
 		}
-		user, err = s.promote(tx, key, u.PasswordHash)
-		return err
+		before, err := userByKey(tx.conn, key)
+		if err != nil {
+			return err
+		}
+		if user, err = s.promote(tx, &before, u.PasswordHash); err != nil {
+			return err
+		}
+		return recordOperator(tx, &before, &user)
 	})
 	return user, err
+}
+
+// recordOperator records a first operator, for the installation and for the tenant
+// that the user is of.
+func recordOperator(tx *Tx, before, user *auth.User) error {
+	if err := tx.record(installationChain, audit.OperatorCreate, user.ID.String(), userChanges(before, user)); err != nil {
+		return err
+	}
+	action := audit.UserUpdate
+	if before == nil {
+		action = audit.UserCreate
+	}
+	return tx.record(user.TenantID, action, user.ID.String(), userChanges(before, user).Bool("has_password", before != nil && before.HasPassword, true))
 }
 
 // defaultTenant returns the tenant default, made or brought back to use if need be.
@@ -155,24 +194,31 @@ func (s *Store) defaultTenant(tx *Tx) (tenancy.ID, error) {
 	err := tx.queryRow(selectTenantBySlug, []any{tenancy.DefaultSlug}, func(r row) { found = readTenant(r) })
 	switch {
 	case errors.Is(err, errNoRow):
-		id := tenancy.NewID()
-		return id, insertNewTenant(tx, id, tenancy.NewTenantFields("Default", tenancy.DefaultSlug))
+		fields := tenancy.NewTenantFields("Default", tenancy.DefaultSlug)
+		found = tenancy.Tenant{ID: tenancy.NewID(), TenantFields: fields}
+		if err := insertNewTenant(tx, found.ID, fields); err != nil {
+			return tenancy.ID{}, err
+		}
+		return found.ID, tx.record(installationChain, audit.TenantCreate, found.ID.String(), tenantChanges(nil, &found))
 	case err != nil:
 		return tenancy.ID{}, err
 	case !found.IsActive:
 		s.notify(tx, auth.Change{Kind: auth.TenantChanged, Tenant: found.ID})
-		_, err = tx.exec(activateTenant, found.ID, tx.Now)
+		if _, err := tx.exec(activateTenant, found.ID, tx.Now); err != nil {
+			return tenancy.ID{}, err
+		}
+		active := found
+		active.IsActive = true
+		return found.ID, recordForBoth(tx, found.ID, audit.TenantUpdate, tenantChanges(&found, &active))
 	}
-	return found.ID, err
+	return found.ID, nil
 }
 
 // promote makes a user who is there an operator and tenant_admin with a new
 // password.
-func (s *Store) promote(tx *Tx, key auth.UserKey, hash string) (user auth.User, err error) {
-	if user, err = userByKey(tx.conn, key); err != nil {
-		return user, err
-	}
-	if user.IsService {
+func (s *Store) promote(tx *Tx, before *auth.User, hash string) (user auth.User, err error) {
+	key := auth.UserKey{Tenant: before.TenantID, User: before.ID}
+	if before.IsService {
 		return user, problem.New(problem.Conflict, "A service account has this e-mail.")
 	}
 	if _, err := tx.exec(promoteUser, key.Tenant, key.User, tx.Now); err != nil {

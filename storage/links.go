@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"maestro/audit"
 	"maestro/auth"
 	"maestro/tenancy"
 )
@@ -25,7 +26,7 @@ const (
 
 // CreateLink implements auth.UserStore.
 func (s *Store) CreateLink(ctx context.Context, scope tenancy.Scope, link auth.Link, decide func(auth.UserView) error) error {
-	return s.writer.do(ctx, scope.Tenant(), func(tx *Tx) error {
+	return s.writeAs(ctx, scope, func(tx *Tx) error {
 		view, err := userView(tx.conn, auth.UserKey{Tenant: scope.Tenant(), User: link.User})
 		if err != nil {
 			return err
@@ -33,7 +34,11 @@ func (s *Store) CreateLink(ctx context.Context, scope tenancy.Scope, link auth.L
 		if err := decide(view); err != nil {
 			return err
 		}
-		return putLink(tx, scope.Tenant(), &link)
+		if err := putLink(tx, scope.Tenant(), &link); err != nil {
+			return err
+		}
+		return tx.record(scope.Tenant(), audit.UserPasswordReset, link.User.String(),
+			audit.Created().Note("link", string(link.Kind)).Time("expires_at", nil, &link.ExpiresAt))
 	})
 }
 
@@ -67,8 +72,10 @@ func (s *Store) RedeemLink(ctx context.Context, kind auth.LinkKind, digest auth.
 		if err := s.setPassword(tx, account.Key, hash, now); err != nil {
 			return err
 		}
-		user, err = userByKey(tx.conn, account.Key)
-		return err
+		if user, err = userByKey(tx.conn, account.Key); err != nil {
+			return err
+		}
+		return tx.recordFor(account.Key, tenancy.ID{}, audit.UserPassword, account.Key.User.String(), audit.Created().Note("by", string(kind)))
 	})
 	return user, err
 }
@@ -86,8 +93,10 @@ func (s *Store) ChangePassword(ctx context.Context, hash string, session auth.Ne
 		if err != nil {
 			return err
 		}
-		login, err = open(tx, &session, e)
-		return err
+		if login, err = open(tx, &session, e); err != nil {
+			return err
+		}
+		return tx.recordFor(session.Key, session.ID, audit.UserPassword, session.Key.User.String(), audit.Created().Note("by", "password"))
 	})
 	return login, err
 }

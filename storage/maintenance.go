@@ -48,7 +48,8 @@ func (s *Store) RunMaintenance(ctx context.Context) {
 
 // Maintain does one pass of background work: it removes what deleted tenants and
 // dropped series left, forgets old idempotency keys, derives scores anew, indexes
-// what an upgrade brought and sweeps some of the content files. Every step is a
+// what an upgrade brought, sweeps some of the content files, and keeps the audit
+// trail: refusals that were counted, and its retention. Every step is a
 // short write of its own, so that no request waits long behind it, and a pass
 // that is cut short is finished by the next.
 func (s *Store) Maintain(ctx context.Context) error {
@@ -59,6 +60,8 @@ func (s *Store) Maintain(ctx context.Context) error {
 		s.Rescore(ctx),
 		s.indexUnindexed(ctx),
 		s.sweepSome(ctx),
+		s.storeDenials(ctx),
+		s.pruneAudit(ctx),
 	)
 }
 
@@ -128,6 +131,9 @@ func (s *Store) removeTenant(ctx context.Context, tenant tenancy.ID) error {
 				break
 			}
 		}
+	}
+	if err := s.removeChain(ctx, tenant); err != nil {
+		return err
 	}
 	if s.files.kept() {
 		return nil // the next pass finishes it

@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 
+	"maestro/audit"
 	"maestro/problem"
 	"maestro/tenancy"
 	"maestro/tracking"
@@ -62,6 +63,9 @@ func (t *Tenant) CreateMember(ctx context.Context, project tenancy.ID, fields tr
 		_, err = tx.exec(insertMember, m.ID, m.TenantID, m.ProjectID, m.UserID, m.Name, m.Role, m.ExperienceLevel, m.ContributionHours,
 			m.PerformanceScore, m.CreatedAt)
 		if err != nil {
+			return err
+		}
+		if err := t.record(tx, audit.MemberCreate, m.ID, memberChanges(nil, &m)); err != nil {
 			return err
 		}
 		return t.remember(tx, request, m.ID)
@@ -128,6 +132,8 @@ func (t *Tenant) UpdateMember(ctx context.Context, project, id tenancy.ID, match
 		if err := t.teamChanges(tx, project); err != nil {
 			return err
 		}
+		before := m
+		before.MemberFields = m.MemberFields.Clone() // decoders write through the pointers they find
 		if err := change(&m.MemberFields); err != nil {
 			return err
 		}
@@ -139,7 +145,10 @@ func (t *Tenant) UpdateMember(ctx context.Context, project, id tenancy.ID, match
 		}
 		m.UpdatedAt, m.Revision = tx.Now, m.Revision+1
 		_, err = tx.exec(updateMember, m.TenantID, m.ID, m.UserID, m.Name, m.Role, m.ExperienceLevel, m.ContributionHours, m.PerformanceScore, m.UpdatedAt)
-		return err
+		if err != nil {
+			return err
+		}
+		return t.record(tx, audit.MemberUpdate, id, memberChanges(&before, &m))
 	})
 	return m, err
 }
@@ -157,8 +166,10 @@ func (t *Tenant) DeleteMember(ctx context.Context, project, id tenancy.ID, match
 		if err := t.teamChanges(tx, project); err != nil {
 			return err
 		}
-		_, err = tx.exec(deleteMember, t.scope.Tenant(), id)
-		return err
+		if _, err := tx.exec(deleteMember, t.scope.Tenant(), id); err != nil {
+			return err
+		}
+		return t.record(tx, audit.MemberDelete, id, memberChanges(&m, nil))
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"maestro/audit"
 	"maestro/problem"
 	"maestro/tenancy"
 	"maestro/tracking"
@@ -95,6 +96,9 @@ func (t *Tenant) addBatch(ctx context.Context, b *batch, request Idempotency, fi
 			return err
 		}
 		if err := t.insertBatch(tx, b); err != nil {
+			return err
+		}
+		if err := t.record(tx, audit.MetricsCreate, b.points[0].ProjectID, batchChanges(b)); err != nil {
 			return err
 		}
 		at := b.time(0, tx.Now)

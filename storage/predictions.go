@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 
+	"maestro/audit"
 	"maestro/insight"
 	"maestro/problem"
 	"maestro/tenancy"
@@ -125,6 +126,9 @@ func (t *Tenant) Predict(ctx context.Context, asked tracking.PredictionRequest, 
 		}
 		p.ID, p.TenantID, p.CreatedBy, p.CreatedAt = tenancy.NewID(), t.scope.Tenant(), t.author(), tx.Now
 		if err := t.insertPrediction(tx, &p, asked.Level); err != nil {
+			return err
+		}
+		if err := t.record(tx, audit.PredictionCreate, p.ID, predictionChanges(&p)); err != nil {
 			return err
 		}
 		return t.remember(tx, request, p.ID)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 
+	"maestro/audit"
 	"maestro/problem"
 	"maestro/tenancy"
 	"maestro/tracking"
@@ -108,6 +109,9 @@ func (t *Tenant) CreateProject(ctx context.Context, fields tracking.ProjectField
 		if err := t.projectChanged(tx, nil, &p); err != nil {
 			return err
 		}
+		if err := t.record(tx, audit.ProjectCreate, p.ID, projectChanges(nil, &p)); err != nil {
+			return err
+		}
 		return t.remember(tx, request, p.ID)
 	})
 	return p, replayed, err
@@ -155,7 +159,10 @@ func (t *Tenant) UpdateProject(ctx context.Context, id tenancy.ID, match Match, 
 		if err := p.ProjectFields.Validate(); err != nil {
 			return err
 		}
-		return t.saveProject(tx, &before, &p)
+		if err := t.saveProject(tx, &before, &p); err != nil {
+			return err
+		}
+		return t.record(tx, audit.ProjectUpdate, id, projectChanges(&before, &p))
 	})
 	return p, err
 }
@@ -208,8 +215,10 @@ func (t *Tenant) DeleteProject(ctx context.Context, id tenancy.ID, match Match) 
 		if _, err := tx.exec(deleteProject, t.scope.Tenant(), id); err != nil {
 			return err
 		}
-		_, err = tx.exec(giveProjects, t.scope.Tenant(), 1)
-		return err
+		if _, err := tx.exec(giveProjects, t.scope.Tenant(), 1); err != nil {
+			return err
+		}
+		return t.record(tx, audit.ProjectDelete, id, projectChanges(&p, nil))
 	})
 	if err == nil {
 		t.Wake() // its points are left

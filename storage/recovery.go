@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 
+	"maestro/audit"
 	"maestro/auth"
 	"maestro/problem"
 )
@@ -15,6 +16,7 @@ func (s *Store) Recover(ctx context.Context, key auth.UserKey, r auth.Recovery) 
 		if user, err = userByKey(tx.conn, key); err != nil {
 			return err
 		}
+		before := user
 		if r.Activate {
 			if _, err := tx.exec(activateUser, key.Tenant, key.User, r.Now); err != nil {
 				return err
@@ -29,8 +31,11 @@ func (s *Store) Recover(ctx context.Context, key auth.UserKey, r auth.Recovery) 
 				return err
 			}
 		}
-		user, err = userByKey(tx.conn, key)
-		return err
+		if user, err = userByKey(tx.conn, key); err != nil {
+			return err
+		}
+		changes := audit.Updated().Bool("is_active", before.IsActive, user.IsActive).Bool("password_set", false, r.PasswordHash != "")
+		return tx.record(key.Tenant, audit.UserRecover, key.User.String(), changes)
 	})
 	return user, err
 }

@@ -12,8 +12,10 @@ import (
 
 	"filippo.io/age"
 
+	"maestro/audit"
 	"maestro/auth"
 	"maestro/problem"
+	"maestro/tenancy"
 )
 
 // RestoreOptions says how a backup becomes a data directory.
@@ -78,6 +80,7 @@ func Restore(ctx context.Context, name, dir string, o RestoreOptions) (report Re
 
 const (
 	selectIdentityTable = `SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'installation'`
+	selectAuditTable    = `SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'audit_events'`
 	deleteAllLinks      = `DELETE FROM links`
 	deleteAllAPITokens  = `DELETE FROM api_tokens`
 )
@@ -120,8 +123,25 @@ func endIn(c *conn, o RestoreOptions, report *RestoreReport) error {
 			return err
 		}
 	}
+	if err := recordRestore(c, o, report); err != nil {
+		return err
+	}
 	_, err = c.exec("COMMIT")
 	return err
+}
+
+// recordRestore adds the restore to the installation's audit trail, if the backup is
+// of a version that had one.
+func recordRestore(c *conn, o RestoreOptions, report *RestoreReport) error {
+	if there, err := c.exists(selectAuditTable); err != nil || !there {
+		return err
+	}
+	tx := &Tx{conn: c, Now: tenancy.TimeOf(o.Now()), trail: newTrail()}
+	changes := audit.Updated().Count("links_deleted", report.Links).Count("api_tokens_deleted", report.APITokens)
+	if err := tx.record(installationChain, audit.InstallationRestore, "", changes); err != nil {
+		return err
+	}
+	return tx.trail.save(c)
 }
 
 // syncTree puts the names in a directory and in those below it on disk.

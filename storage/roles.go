@@ -3,7 +3,9 @@ package storage
 import (
 	"context"
 	"encoding/json"
+	"slices"
 
+	"maestro/audit"
 	"maestro/auth"
 	"maestro/problem"
 	"maestro/tenancy"
@@ -51,7 +53,7 @@ func roleBook(c *conn, tenant tenancy.ID) (auth.RoleBook, error) {
 
 // CreateRole implements auth.RoleStore.
 func (s *Store) CreateRole(ctx context.Context, scope tenancy.Scope, role auth.Role) (auth.Role, error) {
-	err := s.writer.do(ctx, scope.Tenant(), func(tx *Tx) error {
+	err := s.writeAs(ctx, scope, func(tx *Tx) error {
 		if err := tx.below("roles", auth.MaxRoles, countRoles, scope.Tenant()); err != nil {
 			return err
 		}
@@ -59,7 +61,10 @@ func (s *Store) CreateRole(ctx context.Context, scope tenancy.Scope, role auth.R
 		if violates(err, uniqueViolation) {
 			return problem.Wrap(err, problem.Conflict, "A role of that name exists.")
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return tx.record(scope.Tenant(), audit.RoleCreate, role.Name, roleChanges(nil, &role))
 	})
 	return role, err
 }
@@ -79,25 +84,29 @@ func (tx *Tx) below(resource string, limit int64, count string, args ...any) err
 
 // ChangeRole implements auth.RoleStore.
 func (s *Store) ChangeRole(ctx context.Context, scope tenancy.Scope, name string, now tenancy.Time, decide func(auth.Role) (auth.Role, error)) (role auth.Role, err error) {
-	err = s.writer.do(ctx, scope.Tenant(), func(tx *Tx) error {
+	err = s.writeAs(ctx, scope, func(tx *Tx) error {
 		before, err := roleByName(tx.conn, scope.Tenant(), name)
 		if err != nil {
 			return err
 		}
-		if role, err = decide(before); err != nil {
+		given := before
+		given.Permissions = slices.Clone(before.Permissions) // decoders write into the slices they find
+		if role, err = decide(given); err != nil {
 			return err
 		}
 		role.UpdatedAt, role.Version = now, before.Version+1
 		s.notify(tx, auth.Change{Kind: auth.RolesChanged, Tenant: scope.Tenant()})
-		_, err = tx.exec(updateRole, scope.Tenant(), name, role.Description, encodeNames(role.Permissions), now)
-		return err
+		if _, err = tx.exec(updateRole, scope.Tenant(), name, role.Description, encodeNames(role.Permissions), now); err != nil {
+			return err
+		}
+		return tx.record(scope.Tenant(), audit.RoleUpdate, name, roleChanges(&before, &role))
 	})
 	return role, err
 }
 
 // DeleteRole implements auth.RoleStore.
 func (s *Store) DeleteRole(ctx context.Context, scope tenancy.Scope, name string, decide func(auth.Role) error) error {
-	return s.writer.do(ctx, scope.Tenant(), func(tx *Tx) error {
+	return s.writeAs(ctx, scope, func(tx *Tx) error {
 		role, err := roleByName(tx.conn, scope.Tenant(), name)
 		if err != nil {
 			return err
@@ -113,8 +122,10 @@ func (s *Store) DeleteRole(ctx context.Context, scope tenancy.Scope, name string
 			return problem.New(problem.Conflict, "Users have this role.")
 		}
 		s.notify(tx, auth.Change{Kind: auth.RolesChanged, Tenant: scope.Tenant()})
-		_, err = tx.exec(deleteRole, scope.Tenant(), name)
-		return err
+		if _, err = tx.exec(deleteRole, scope.Tenant(), name); err != nil {
+			return err
+		}
+		return tx.record(scope.Tenant(), audit.RoleDelete, name, roleChanges(&role, nil))
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 
+	"maestro/audit"
 	"maestro/auth"
 	"maestro/problem"
 	"maestro/tenancy"
@@ -162,8 +163,12 @@ func (s *Store) OpenSession(ctx context.Context, session auth.NewSession) (login
 				return err
 			}
 		}
-		login, err = open(tx, &session, e)
-		return err
+		if login, err = open(tx, &session, e); err != nil {
+			return err
+		}
+		changes := audit.Created().Text("user_agent", "", session.UserAgent).Time("expires_at", nil, &session.ExpiresAt).
+			Bool("hash_renewed", false, session.NewHash != "")
+		return tx.recordFor(session.Key, session.ID, audit.SessionOpen, session.ID.String(), changes)
 	})
 	return login, err
 }
@@ -237,16 +242,35 @@ func rotate(tx *Tx, r *auth.Rotation) (result auth.RotationResult, err error) {
 		result.Outcome = auth.Repeated
 		_, err = tx.exec(repeatSession, r.Tenant, r.Session, until)
 	default:
-		_, err = tx.exec(endSession, r.Tenant, r.Session, r.Now, auth.EndedReuse)
-		return auth.RotationResult{Outcome: auth.Reused, Login: auth.Login{Session: session}}, err
+		if _, err = tx.exec(endSession, r.Tenant, r.Session, r.Now, auth.EndedReuse); err != nil {
+			return result, err
+		}
+		return auth.RotationResult{Outcome: auth.Reused, Login: auth.Login{Session: session}}, recordReuse(tx, &session, r, family.generation)
 	}
 	if err != nil {
 		return result, err
 	}
 	session.AccessUntil = until
 	result.Session = session
-	result.User, err = userByKey(tx.conn, auth.UserKey{Tenant: r.Tenant, User: session.UserID})
-	return result, err
+	key := auth.UserKey{Tenant: r.Tenant, User: session.UserID}
+	if result.User, err = userByKey(tx.conn, key); err != nil {
+		return result, err
+	}
+	changes := audit.Created().Bool("repeated", false, result.Outcome == auth.Repeated)
+	return result, tx.recordFor(key, r.Session, audit.SessionRefresh, r.Session.String(), changes)
+}
+
+// recordReuse records that a refresh token came again that was exchanged before:
+// somebody else has it too. The session is ended.
+func recordReuse(tx *Tx, session *auth.Session, r *auth.Rotation, generation int64) error {
+	by := audit.Origin{Tenant: r.Tenant}
+	if tx.origin != nil {
+		by.Address, by.RequestID = tx.origin.Address, tx.origin.RequestID
+	}
+	tx.origin = &by
+	changes := audit.Deleted().ID("user_id", &session.UserID, nil).Note("reason", auth.EndedReuse).
+		Count("generation", int64(r.Generation)).Count("current_generation", generation)
+	return tx.writeEvent(r.Tenant, &audit.Event{Action: audit.SessionReuse, Object: r.Session.String(), Outcome: audit.Denied}, changes)
 }
 
 // Session implements auth.SessionStore.
@@ -277,8 +301,11 @@ func (s *Store) EndSession(ctx context.Context, end auth.SessionEnd) error {
 		if _, err := tx.exec(acknowledgeRevocation, int64(end.Revoked)); err != nil {
 			return err
 		}
-		_, err := tx.exec(endSession, end.Tenant, end.Session, end.Now, end.Reason)
-		return err
+		ended, err := tx.exec(endSession, end.Tenant, end.Session, end.Now, end.Reason)
+		if err != nil || ended == 0 {
+			return err
+		}
+		return tx.record(end.Tenant, audit.SessionEnd, end.Session.String(), audit.Deleted().Note("reason", end.Reason))
 	})
 }
 
@@ -295,14 +322,17 @@ func (s *Store) EndUserSessions(ctx context.Context, end auth.UserSessionsEnd) e
 				return err
 			}
 		}
+		tokens := 0
 		if end.APITokens {
-			if err := s.deleteUserTokens(tx, key); err != nil {
+			if tokens, err = s.deleteUserTokens(tx, key); err != nil {
 				return err
 			}
 		}
 		s.userChanged(tx, key)
-		_, err = tx.exec(raiseUserEpoch, key.Tenant, key.User)
-		return err
+		if _, err = tx.exec(raiseUserEpoch, key.Tenant, key.User); err != nil {
+			return err
+		}
+		return tx.record(key.Tenant, audit.UserRevoke, key.User.String(), audit.Updated().Note("reason", end.Reason).Count("api_tokens_deleted", int64(tokens)))
 	})
 }
 

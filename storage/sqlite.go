@@ -104,6 +104,9 @@ func (d *database) close() error {
 // changes returns how many rows the last INSERT, UPDATE or DELETE changed.
 func (d *database) changes() int64 { return sqlite3.Xsqlite3_changes64(d.tls, d.handle) }
 
+// lastInsert returns the rowid of the last row that was inserted.
+func (d *database) lastInsert() int64 { return sqlite3.Xsqlite3_last_insert_rowid(d.tls, d.handle) }
+
 // interrupt makes the statement that runs fail soon. It may be called from any
 // goroutine while the connection is open.
 func (d *database) interrupt() { sqlite3.Xsqlite3_interrupt(d.signal, d.handle) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"maestro/audit"
 	"maestro/problem"
 	"maestro/tenancy"
 )
@@ -23,13 +24,23 @@ const selectTenantThere = `SELECT 1 FROM tenants WHERE id = $1 AND deleted_at IS
 // write runs f in the tenant's turn of the writer. A tenant that was deleted
 // since the caller was authenticated gets not-found.
 func (t *Tenant) write(ctx context.Context, f func(*Tx) error) error {
-	return t.writer.do(ctx, t.scope.Tenant(), func(tx *Tx) error {
+	return t.writeAs(ctx, t.scope, func(tx *Tx) error {
 		there, err := tx.exists(selectTenantThere, t.scope.Tenant())
 		if err != nil {
 			return err
 		}
 		if !there {
 			return notFound(errNoRow, "tenant")
+		}
+		return f(tx)
+	})
+}
+
+// writeAs runs f in the turn of the scope's tenant, for the scope's actor.
+func (s *Store) writeAs(ctx context.Context, scope tenancy.Scope, f func(*Tx) error) error {
+	return s.writer.do(ctx, scope.Tenant(), func(tx *Tx) error {
+		if actor := scope.Actor(); tx.origin == nil && actor.Kind != tenancy.ActorSystem {
+			tx.origin = &audit.Origin{Actor: actor, Tenant: scope.Tenant()}
 		}
 		return f(tx)
 	})

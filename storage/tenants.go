@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 
+	"maestro/audit"
 	"maestro/auth"
 	"maestro/problem"
 	"maestro/tenancy"
@@ -55,12 +56,18 @@ func (s *Store) CreateTenant(ctx context.Context, fields tenancy.TenantFields, a
 			return err
 		}
 		if admin != nil {
-			if _, err := s.addUser(tx, id, admin); err != nil {
+			user, err := s.addUser(tx, id, admin)
+			if err != nil {
+				return err
+			}
+			if err := recordNewUser(tx, &user, admin.Invitation); err != nil {
 				return err
 			}
 		}
-		t, err = tenantByID(tx.conn, id)
-		return err
+		if t, err = tenantByID(tx.conn, id); err != nil {
+			return err
+		}
+		return tx.record(installationChain, audit.TenantCreate, id.String(), tenantChanges(nil, &t))
 	})
 	return t, err
 }
@@ -146,7 +153,7 @@ func (s *Store) UpdateTenant(ctx context.Context, id tenancy.ID, match Match, ch
 			}
 			t.ScoresStaleSince = &tx.Now
 		}
-		return nil
+		return recordForBoth(tx, id, audit.TenantUpdate, tenantChanges(&before, &t))
 	})
 	return t, err
 }
@@ -173,13 +180,24 @@ func (s *Store) DeleteTenant(ctx context.Context, id tenancy.ID, match Match) er
 			return err
 		}
 		s.notify(tx, auth.Change{Kind: auth.TenantChanged, Tenant: id})
-		return nil
+		return recordTenantDeletion(tx, &t)
 	})
 	if err == nil {
 		s.models.forget(id)
 		s.Wake()
 	}
 	return err
+}
+
+// recordTenantDeletion records that a tenant is deleted, and where its own chain
+// ended, which goes with it.
+func recordTenantDeletion(tx *Tx, t *tenancy.Tenant) error {
+	own, err := tx.trail.chain(tx.conn, t.ID)
+	if err != nil {
+		return err
+	}
+	changes := tenantChanges(t, nil).Count("last_sequence", own.head.Sequence).Note("last_hash", own.head.Hash.String())
+	return tx.record(installationChain, audit.TenantDelete, t.ID.String(), changes)
 }
 
 // switchTenant is what follows from the suspension of a tenant, or its end: tokens
@@ -196,7 +214,8 @@ func (s *Store) switchTenant(tx *Tx, id tenancy.ID, active bool) error {
 	if err := keepOperator(tx, had); err != nil {
 		return err
 	}
-	return s.endTenantSessions(tx, id)
+	_, err = s.endTenantSessions(tx, id)
+	return err
 }
 
 func readTenant(r row) tenancy.Tenant {

@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 
+	"maestro/audit"
 	"maestro/registry"
 	"maestro/tenancy"
 	"maestro/tracking"
@@ -108,6 +109,9 @@ func (t *Tenant) UseArtifact(ctx context.Context, artifact tenancy.ID, fields re
 			return err
 		}
 		if err := t.historyChanged(tx, p.Status); err != nil {
+			return err
+		}
+		if err := t.record(tx, audit.UsageCreate, u.ID, usageChanges(&u)); err != nil {
 			return err
 		}
 		return t.remember(tx, request, u.ID)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"maestro/audit"
 	"maestro/auth"
 	"maestro/problem"
 	"maestro/tenancy"
@@ -122,7 +123,7 @@ func (s *Store) UserState(ctx context.Context, key auth.UserKey) (state auth.Use
 
 // CreateUser implements auth.UserStore.
 func (s *Store) CreateUser(ctx context.Context, scope tenancy.Scope, u auth.NewUser, decide func(auth.RoleBook) error) (user auth.User, err error) {
-	err = s.writer.do(ctx, scope.Tenant(), func(tx *Tx) error {
+	err = s.writeAs(ctx, scope, func(tx *Tx) error {
 		roles, err := roleBook(tx.conn, scope.Tenant())
 		if err != nil {
 			return err
@@ -130,8 +131,10 @@ func (s *Store) CreateUser(ctx context.Context, scope tenancy.Scope, u auth.NewU
 		if err := decide(roles); err != nil {
 			return err
 		}
-		user, err = s.addUser(tx, scope.Tenant(), &u)
-		return err
+		if user, err = s.addUser(tx, scope.Tenant(), &u); err != nil {
+			return err
+		}
+		return recordNewUser(tx, &user, u.Invitation)
 	})
 	return user, err
 }
@@ -171,6 +174,15 @@ func (s *Store) insertUser(tx *Tx, tenant tenancy.ID, u *auth.NewUser) (auth.Use
 	return userByKey(tx.conn, key)
 }
 
+// recordNewUser records a user who is new, with how the user is to log in.
+func recordNewUser(tx *Tx, user *auth.User, invitation *auth.Link) error {
+	changes := userChanges(nil, user).Bool("has_password", false, user.HasPassword)
+	if invitation != nil {
+		changes.Note("link", string(invitation.Kind))
+	}
+	return tx.record(user.TenantID, audit.UserCreate, user.ID.String(), changes)
+}
+
 func insertUserRoles(tx *Tx, key auth.UserKey, roles []string) error {
 	for _, role := range roles {
 		if _, err := tx.exec(insertUserRole, key.Tenant, key.User, role); err != nil {
@@ -183,13 +195,15 @@ func insertUserRoles(tx *Tx, key auth.UserKey, roles []string) error {
 // ChangeUser implements auth.UserStore.
 func (s *Store) ChangeUser(ctx context.Context, scope tenancy.Scope, id tenancy.ID, now tenancy.Time, decide func(auth.UserView) (auth.UserChange, error)) (user auth.User, err error) {
 	key := auth.UserKey{Tenant: scope.Tenant(), User: id}
-	err = s.writer.do(ctx, key.Tenant, func(tx *Tx) error {
+	err = s.writeAs(ctx, scope, func(tx *Tx) error {
 		before, err := userView(tx.conn, key)
 		if err != nil {
 			return err
 		}
 		held := heldBy(&before.User)
-		change, err := decide(before)
+		given := before
+		given.User.Roles = slices.Clone(before.User.Roles) // decoders write into the slices they find
+		change, err := decide(given)
 		if err != nil {
 			return err
 		}
@@ -216,8 +230,10 @@ func (s *Store) ChangeUser(ctx context.Context, scope tenancy.Scope, id tenancy.
 			return err
 		}
 		s.userChanged(tx, key)
-		user, err = userByKey(tx.conn, key)
-		return err
+		if user, err = userByKey(tx.conn, key); err != nil {
+			return err
+		}
+		return tx.record(key.Tenant, audit.UserUpdate, id.String(), userChanges(&before.User, &user).Bool("sessions_ended", false, change.EndSessions))
 	})
 	return user, err
 }
@@ -251,7 +267,7 @@ func (o offices) keep(tx *Tx) error {
 // DeleteUser implements auth.UserStore.
 func (s *Store) DeleteUser(ctx context.Context, scope tenancy.Scope, id tenancy.ID, decide func(auth.UserView) error) error {
 	key := auth.UserKey{Tenant: scope.Tenant(), User: id}
-	return s.writer.do(ctx, key.Tenant, func(tx *Tx) error {
+	return s.writeAs(ctx, scope, func(tx *Tx) error {
 		before, err := userView(tx.conn, key)
 		if err != nil {
 			return err
@@ -269,7 +285,10 @@ func (s *Store) DeleteUser(ctx context.Context, scope tenancy.Scope, id tenancy.
 			return err
 		}
 		s.userChanged(tx, key)
-		return heldBy(&before.User).keep(tx)
+		if err := heldBy(&before.User).keep(tx); err != nil {
+			return err
+		}
+		return tx.record(key.Tenant, audit.UserDelete, id.String(), userChanges(&before.User, nil))
 	})
 }
 

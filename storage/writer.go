@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"maestro/audit"
 	"maestro/problem"
 	"maestro/tenancy"
 )
@@ -35,6 +36,8 @@ type Tx struct {
 	*conn
 	Now tenancy.Time
 
+	origin            *audit.Origin // who asks for it; nil is the server itself
+	trail             *trail
 	committed, undone []func()
 }
 
@@ -56,6 +59,7 @@ func (tx *Tx) undo() {
 // write is one request waiting for, or in, a transaction.
 type write struct {
 	tenant  tenancy.ID
+	origin  *audit.Origin
 	run     func(*Tx) error
 	claimed atomic.Bool // by the writer, to run it; or by the caller, to give up
 	done    chan error
@@ -66,6 +70,7 @@ type write struct {
 // writer runs writes in groups, one transaction each group.
 type writer struct {
 	conn  *conn
+	trail *trail
 	now   func() time.Time
 	stats *WriterStats
 
@@ -91,7 +96,7 @@ type WriterStats struct {
 }
 
 func newWriter(c *conn, now func() time.Time, paused func(*conn)) *writer {
-	w := &writer{conn: c, now: now, paused: paused, stats: new(WriterStats), queues: make(map[tenancy.ID][]*write), stopped: make(chan struct{})}
+	w := &writer{conn: c, trail: newTrail(), now: now, paused: paused, stats: new(WriterStats), queues: make(map[tenancy.ID][]*write), stopped: make(chan struct{})}
 	w.wake = sync.NewCond(&w.mu)
 	go w.loop()
 	return w
@@ -101,7 +106,7 @@ func newWriter(c *conn, now func() time.Time, paused func(*conn)) *writer {
 // without a trace. A context that ends before f began withdraws it; once begun,
 // do waits for its end.
 func (w *writer) do(ctx context.Context, tenant tenancy.ID, f func(*Tx) error) error {
-	r := &write{tenant: tenant, run: f, done: make(chan error, 1)}
+	r := &write{tenant: tenant, origin: audit.OriginOf(ctx), run: f, done: make(chan error, 1)}
 	if err := w.enqueue(r); err != nil {
 		return err
 	}
@@ -203,7 +208,7 @@ func (w *writer) transact(first *write, group []*write) []*write {
 	now := tenancy.TimeOf(start)
 	for r := first; r != nil; {
 		group = append(group, r)
-		r.tx = Tx{conn: w.conn, Now: now}
+		r.tx = Tx{conn: w.conn, Now: now, origin: r.origin, trail: w.trail}
 		var broken error
 		if r.err, broken = w.attempt(r); broken != nil {
 			return w.abandon(group, broken)
@@ -212,6 +217,9 @@ func (w *writer) transact(first *write, group []*write) []*write {
 			break
 		}
 		r = w.next(false)
+	}
+	if err := w.trail.save(w.conn); err != nil {
+		return w.abandon(group, err)
 	}
 	if _, err := w.conn.exec("COMMIT"); err != nil {
 		return w.abandon(group, err)
@@ -267,6 +275,7 @@ func (w *writer) abandon(group []*write, cause error) []*write {
 			r.err = cause
 		}
 	}
+	w.trail.forget()
 	return group
 }
 

@@ -24,6 +24,14 @@ type MemberFields struct {
 	PerformanceScore  *float64    `json:"performance_score" required:"false" minimum:"0" maximum:"100"`
 }
 
+// Clone returns fields that share nothing with f, so that a change of one, even
+// through its pointers, is not a change of the other.
+func (f MemberFields) Clone() MemberFields {
+	f.UserID = clonePointer(f.UserID)
+	f.PerformanceScore = clonePointer(f.PerformanceScore)
+	return f
+}
+
 // Member is one person in a project's team.
 type Member struct {
 	ID        tenancy.ID `json:"id"`
