@@ -47,6 +47,9 @@ func TestAuthenticateIsCheapOnceSeen(t *testing.T) {
 	}
 }
 
+// BenchmarkAuthenticate prints what it costs to let a request in: signature,
+// expiry, revocation, epochs, the state of user and tenant, and the permission of
+// the route. A token seen before must cost 3 µs and 5 allocations at most.
 func BenchmarkAuthenticate(b *testing.B) {
 	w := newWorld(b)
 	w.config.Clock = SystemClock()
@@ -54,11 +57,19 @@ func BenchmarkAuthenticate(b *testing.B) {
 	grant := w.login("ada@example.com")
 	_, secret, err := w.service.CreateAPIToken(w.ctx, w.principal(grant.AccessToken), APITokenFields{Name: "job", Scopes: []string{"projects:view"}})
 	must(b, err)
+	asked := Requires(ProjectsView)
+	admit := func(token string) error {
+		p, err := w.service.Authenticate(w.ctx, token)
+		if err != nil {
+			return err
+		}
+		return asked.Check(&p)
+	}
 	run := func(name, token string) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := w.service.Authenticate(w.ctx, token); err != nil {
+				if err := admit(token); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -70,7 +81,7 @@ func BenchmarkAuthenticate(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			w.service.tokens.verified = newTokenCache(16)
-			if _, err := w.service.Authenticate(w.ctx, grant.AccessToken); err != nil {
+			if err := admit(grant.AccessToken); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -79,7 +90,7 @@ func BenchmarkAuthenticate(b *testing.B) {
 		b.ReportAllocs()
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
-				if _, err := w.service.Authenticate(w.ctx, grant.AccessToken); err != nil {
+				if err := admit(grant.AccessToken); err != nil {
 					b.Error(err)
 				}
 			}

@@ -2,6 +2,8 @@ package auth
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -124,4 +126,80 @@ func TestSweepNeverEarly(t *testing.T) {
 			rt.Fatalf("distrusted: %v", s.distrusted)
 		}
 	})
+}
+
+// BenchmarkRevokeWhileSweeping prints how long a revocation takes while 400 000
+// expired ones are swept, and alone: the 99th of a hundred must stay under 20 ms.
+// Run it with -benchtime 1x: a round takes some ten seconds.
+func BenchmarkRevokeWhileSweeping(b *testing.B) {
+	const expired, worst = 400_000, 20 * time.Millisecond
+	var alone, took []time.Duration
+	swept := time.Duration(0)
+	revoke := func(s *shelf) time.Duration {
+		asked := time.Now()
+		s.revoke(tenancy.NewID(), s.clock.Now().Add(15*time.Minute))
+		return time.Since(asked)
+	}
+	p99 := func(times []time.Duration) time.Duration {
+		slices.Sort(times)
+		return times[len(times)*99/100]
+	}
+	for b.Loop() {
+		b.StopTimer()
+		s := newShelf(b)
+		s.config = func(c *RevocationConfig) { c.PerUser = expired }
+		s.reopen()
+		fillShelf(b, s, expired)
+		s.clock.pass(time.Hour)
+		for range 1000 {
+			alone = append(alone, revoke(s))
+		}
+		b.StartTimer()
+		done := make(chan error, 1)
+		started := time.Now()
+		go func() {
+			report, err := s.Sweep(b.Context())
+			if err == nil && report.Swept != expired {
+				err = fmt.Errorf("swept %d, want %d", report.Swept, expired)
+			}
+			swept += time.Since(started)
+			done <- err
+		}()
+		for sweeping := true; sweeping; {
+			select {
+			case err := <-done:
+				must(b, err)
+				sweeping = false
+			default:
+				took = append(took, revoke(s))
+			}
+		}
+		b.StopTimer()
+		must(b, s.Close())
+		b.StartTimer()
+	}
+	sweeping, quiet := p99(took), p99(alone)
+	b.ReportMetric(float64(took[len(took)/2])/1e6, "p50-ms")
+	b.ReportMetric(float64(sweeping)/1e6, "p99-ms")
+	b.ReportMetric(float64(quiet)/1e6, "p99-alone-ms")
+	b.ReportMetric(float64(len(took))/float64(b.N), "revocations")
+	b.ReportMetric(float64(swept)/float64(b.N)/1e6, "sweep-ms")
+	if sweeping > worst {
+		b.Errorf("the 99th of a hundred of %d revocations takes %s, without a sweep %s; want %s at most", len(took), sweeping, quiet, worst)
+	}
+}
+
+// fillShelf puts count revocations that expire in a minute on the shelf.
+func fillShelf(b *testing.B, s *shelf, count int) {
+	b.Helper()
+	expires := s.clock.Now().Add(time.Minute).Unix()
+	for left := count; left > 0; {
+		batch := make([]Revocation, min(left, 20_000))
+		for i := range batch {
+			batch[i] = Revocation{RevokedSession, tenancy.NewID(), expires}
+		}
+		_, err := s.Revoke(b.Context(), tenancy.NewID(), batch...)
+		must(b, err)
+		left -= len(batch)
+	}
 }
