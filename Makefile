@@ -8,7 +8,7 @@ GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.6.0
 
 export CGO_ENABLED = 0
 
-.PHONY: run build test evaluate race kill lint vuln bench fuzz ui e2e demo openapi client clean
+.PHONY: run build test evaluate race races kill lint vuln bench fuzz ui e2e demo openapi client clean
 
 run: build ## serve on 127.0.0.1:8080, with sample data in a new data directory
 	bin/maestro serve --demo
@@ -28,8 +28,11 @@ race: export CGO_ENABLED = 1
 race: ## the same tests under the race detector; needs a C compiler
 	go test -race -timeout 30m ./...
 
-kill: ## 50 times SIGKILL under 64 clients; some minutes
+kill: ## 50 times SIGKILL under 64 clients, and after logouts, rotations and new passwords; some minutes
 	MAESTRO_KILL_ROUNDS=50 go test ./cli -run TestKill -count=1 -timeout 30m -v
+
+races: ## 10 000 rounds of refreshes against the end of their session; a minute
+	MAESTRO_RACE_ROUNDS=10000 go test ./server -run TestNoRefreshOutlives -count=1 -timeout 30m -v
 
 lint: ## fetches the linters as Go modules
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these"; exit 1; }

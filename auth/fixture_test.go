@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"os"
 	"sync"
@@ -14,7 +15,8 @@ import (
 	"maestro/tenancy"
 )
 
-// TestMain lets the test binary be the child of CheckInChild.
+// TestMain lets the test binary be the child of CheckInChild, and the process that
+// TestRedisSideBySide kills.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && os.Args[1] == "check-revocations" {
 		switch err := CheckRevocationFile(os.Args[2]); {
@@ -24,8 +26,14 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 	}
+	if len(os.Args) == 3 && os.Args[1] == "revoke-until-killed" {
+		fmt.Fprintln(os.Stderr, revokeUntilKilled(os.Args[2]))
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
 }
+
+var background = context.Background()
 
 // testClock is moved by hand. Its wall clock and its monotonic clock move apart
 // when a test sets the wall clock.

@@ -41,7 +41,7 @@ const (
 	// its verification and a margin.
 	revocationSlack = int64((Leeway + 5*time.Minute) / time.Second)
 
-	sweepBatch     = 2000           // records deleted in one transaction, so that a revocation waits 8 ms at most
+	sweepBatch     = 500            // records deleted in one transaction: a revocation waits for it, about 2 ms
 	clockTolerance = time.Minute    // how far the wall clock may be behind what was seen
 	clockPatience  = 24 * time.Hour // after which a clock set back is taken to be right
 )

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"maestro/tenancy"
 )
@@ -10,6 +11,10 @@ import (
 // about 56 bytes. The zero value is empty.
 type revocationIndex struct {
 	kinds [revocationKinds][indexShards]indexShard
+
+	// counts spares a lookup among the revocations of a kind that has none. It is
+	// raised before an entry is added and lowered after one went.
+	counts [revocationKinds]atomic.Int64
 }
 
 const indexShards = 64
@@ -30,6 +35,9 @@ func (x *revocationIndex) shard(kind RevocationKind, id tenancy.ID) *indexShard 
 }
 
 func (x *revocationIndex) has(kind RevocationKind, id tenancy.ID) bool {
+	if x.counts[kind].Load() == 0 {
+		return false
+	}
 	s := x.shard(kind, id)
 	s.mu.RLock()
 	_, ok := s.entries[id]
@@ -54,7 +62,11 @@ func (x *revocationIndex) add(kind RevocationKind, id tenancy.ID, expires int64,
 	if s.entries == nil {
 		s.entries = make(map[tenancy.ID]indexEntry)
 	}
-	s.entries[id] = indexEntry{expires: max(expires, s.entries[id].expires), since: max(since, s.entries[id].since)}
+	entry, known := s.entries[id]
+	if !known {
+		x.counts[kind].Add(1)
+	}
+	s.entries[id] = indexEntry{expires: max(expires, entry.expires), since: max(since, entry.since)}
 }
 
 // remove forgets a revocation, unless a later one for the same id stands.
@@ -64,6 +76,7 @@ func (x *revocationIndex) remove(kind RevocationKind, id tenancy.ID, expires int
 	defer s.mu.Unlock()
 	if entry, ok := s.entries[id]; ok && entry.expires <= expires {
 		delete(s.entries, id)
+		x.counts[kind].Add(-1)
 	}
 }
 
@@ -72,6 +85,7 @@ func (x *revocationIndex) clear() {
 		for i := range x.kinds[kind] {
 			s := &x.kinds[kind][i]
 			s.mu.Lock()
+			x.counts[kind].Add(-int64(len(s.entries)))
 			s.entries = nil
 			s.mu.Unlock()
 		}

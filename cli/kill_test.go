@@ -28,18 +28,29 @@ const (
 	killPassword = "a long enough passphrase for tests"
 )
 
-// killRounds is how often TestKill kills: a few in the ordinary suite, as many as
+// killRounds is how often a test kills: few times in the ordinary suite, as many as
 // MAESTRO_KILL_ROUNDS says in `make kill`.
-func killRounds(t *testing.T) int {
+func killRounds(t *testing.T, ordinary int) int {
 	text, set := os.LookupEnv("MAESTRO_KILL_ROUNDS")
 	if !set {
-		return 4
+		return ordinary
 	}
 	rounds, err := strconv.Atoi(text)
 	if err != nil || rounds < 1 {
 		t.Fatalf("MAESTRO_KILL_ROUNDS is %q", text)
 	}
 	return rounds
+}
+
+// builtProgram builds the program that the processes run.
+func builtProgram(t *testing.T) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "maestro")
+	build := exec.Command("go", "build", "-o", binary, "maestro")
+	if output, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, output)
+	}
+	return binary
 }
 
 // process is a real server, started from the built binary.
@@ -66,7 +77,7 @@ func startProcess(t *testing.T, binary, dir string) *process {
 	p := &process{t: t, url: "http://" + address, done: make(chan struct{})}
 	p.cmd = exec.Command(binary, "serve", "--data", dir, "--listen", address)
 	p.cmd.Env = append(os.Environ(), "MAESTRO_ADMIN_EMAIL="+killEmail, "MAESTRO_ADMIN_PASSWORD="+killPassword,
-		"MAESTRO_RATE_ADDRESS=0", "MAESTRO_RATE_CREDENTIAL=0", "MAESTRO_RATE_TENANT=0")
+		"MAESTRO_PASSWORD_COST=10", "MAESTRO_RATE_ADDRESS=0", "MAESTRO_RATE_CREDENTIAL=0", "MAESTRO_RATE_TENANT=0")
 	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -156,15 +167,11 @@ func (p *process) login() string {
 // moments. Whatever was acknowledged must be there afterwards, whatever was
 // refused must not, and the database must agree with itself.
 func TestKill(t *testing.T) {
-	binary := filepath.Join(t.TempDir(), "maestro")
-	build := exec.Command("go", "build", "-o", binary, "maestro")
-	if output, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, output)
-	}
+	binary := builtProgram(t)
 	dir := filepath.Join(t.TempDir(), "data")
 	var acknowledged, refused sync.Map
 	var n, created atomic.Int64
-	rounds := killRounds(t)
+	rounds := killRounds(t, 4)
 	raised := false
 	for round := range rounds {
 		server := startProcess(t, binary, dir)

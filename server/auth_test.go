@@ -176,35 +176,6 @@ func TestOneSuccessorOfParallelRefreshes(t *testing.T) {
 	}
 }
 
-// After the answer to a logout or a revocation no token of either order works.
-func TestRefreshAgainstRevokeOverHTTP(t *testing.T) {
-	w := newWorld(t)
-	for i := range 40 {
-		victim := w.login("viewer@acme.example")
-		var refreshed auth.Grant
-		var group sync.WaitGroup
-		group.Go(func() {
-			if a := w.tryRefresh(victim.grant.RefreshToken); a.status == 200 {
-				a.into(&refreshed)
-			}
-		})
-		group.Go(func() {
-			if i%2 == 0 {
-				victim.send("POST", "/auth/logout", "").want(204)
-			} else {
-				w.acme.send("POST", "/users/"+victim.principal.User.String()+"/revoke", "").want(204)
-			}
-		})
-		group.Wait()
-		victim.send("GET", "/projects", "").problem(problem.Unauthenticated)
-		w.tryRefresh(victim.grant.RefreshToken).problem(problem.Unauthenticated)
-		if refreshed.AccessToken != "" {
-			w.nobody.with(refreshed.AccessToken).send("GET", "/projects", "").problem(problem.Unauthenticated)
-			w.tryRefresh(refreshed.RefreshToken).problem(problem.Unauthenticated)
-		}
-	}
-}
-
 // Every cause that ends tokens is in force on the very next request, for the
 // access token and the refresh token both, and a new login works or does not.
 func TestEveryCauseEndsTokensOnTheNextRequest(t *testing.T) {

@@ -11,6 +11,21 @@ import (
 // etag is the validator of a resource at a change counter.
 func etag(revision int64) string { return `"` + strconv.FormatInt(revision, 10) + `"` }
 
+// etagWith is the validator of a resource that also shows something that is no
+// change of it, such as when a user last logged in. It differs when that does,
+// and If-Match looks at the counter alone: a login is in nobody's way.
+func etagWith(revision, shown int64) string {
+	return `"` + strconv.FormatInt(revision, 10) + "." + strconv.FormatInt(shown, 36) + `"`
+}
+
+// counterTag is the etag of the change counter in a tag of either form.
+func counterTag(tag string) string {
+	if counter, _, two := strings.Cut(tag, "."); two && strings.HasSuffix(tag, `"`) {
+		return counter + `"`
+	}
+	return tag
+}
+
 // IfMatch is the precondition of a change.
 type IfMatch struct {
 	Tags string `header:"If-Match" maxLength:"1024" doc:"ETag that the resource must still have; 412 otherwise"`
@@ -28,7 +43,7 @@ func (h IfMatch) match() (storage.Match, error) {
 	}
 	return func(revision int64) bool {
 		for _, tag := range tags {
-			if tag == etag(revision) {
+			if counterTag(tag) == etag(revision) {
 				return true
 			}
 		}
@@ -118,7 +133,12 @@ type IdempotencyKey struct {
 
 // shown answers with a resource, or 304 when the client has this state.
 func shown[T any](value *T, revision int64, h IfNoneMatch) *resource[T] {
-	r := &resource[T]{ETag: etag(revision), Status: 200, Body: value}
+	return shownAs(value, etag(revision), h)
+}
+
+// shownAs is shown for a resource whose validator is not its counter alone.
+func shownAs[T any](value *T, tag string, h IfNoneMatch) *resource[T] {
+	r := &resource[T]{ETag: tag, Status: 200, Body: value}
 	if h.current(r.ETag) {
 		r.Status, r.Body = 304, nil
 	}

@@ -77,6 +77,14 @@ func (s *Server) createUser(ctx context.Context, in *createUserInput) (*createdR
 	return made(&invited, invited.User.Version, "/users/"+invited.User.ID.String(), false), nil
 }
 
+// userTag is the validator of a user, who shows when they last logged in.
+func userTag(user *auth.User) string {
+	if user.LastLoginAt == nil {
+		return etag(user.Version)
+	}
+	return etagWith(user.Version, int64(*user.LastLoginAt))
+}
+
 func (s *Server) getUser(ctx context.Context, in *struct {
 	UserPath
 	IfNoneMatch
@@ -85,7 +93,7 @@ func (s *Server) getUser(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return shown(&user, user.Version, in.IfNoneMatch), nil
+	return shownAs(&user, userTag(&user), in.IfNoneMatch), nil
 }
 
 func (s *Server) updateUser(ctx context.Context, in *struct {
@@ -108,7 +116,7 @@ func (s *Server) updateUser(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return shown(&user, user.Version, IfNoneMatch{}), nil
+	return shownAs(&user, userTag(&user), IfNoneMatch{}), nil
 }
 
 func (s *Server) deleteUser(ctx context.Context, in *struct {

@@ -395,3 +395,27 @@ func TestTheLastUseOfAnAPITokenIsShown(t *testing.T) {
 		t.Errorf("listed %s", shown)
 	}
 }
+
+// A user shows when they last logged in, so a login makes another state of the
+// user; but nobody changed anything that a PATCH could lose.
+func TestALoginChangesTheETagAndHindersNoChange(t *testing.T) {
+	w := newWorld(t)
+	path := "/users/" + w.viewer.principal.User.String()
+	before := w.acme.send("GET", path, "").want(200).header.Get("ETag")
+	w.acme.send("GET", path, "", "If-None-Match", before).want(304)
+	w.clock.pass(time.Second)
+	w.login(w.viewer.email)
+	read := w.acme.send("GET", path, "", "If-None-Match", before).want(200)
+	after := read.header.Get("ETag")
+	if after == before || !strings.Contains(read.body, "last_login_at") {
+		t.Errorf("after the login the ETag is %s as before, of %s", after, read.body)
+	}
+	w.acme.send("GET", path, "", "If-None-Match", after).want(304)
+	changed := w.acme.send("PATCH", path, `{"name":"Renamed"}`, "If-Match", before).want(200)
+	w.acme.send("GET", path, "", "If-None-Match", changed.header.Get("ETag")).want(304)
+	for _, tag := range []string{before, after, `"1.`, `"1.x`, `1.x"`, `"."`} {
+		if got := w.acme.send("PATCH", path, `{"name":"Lost"}`, "If-Match", tag); got.status != 412 && got.status != 400 {
+			t.Errorf("If-Match %s answers %d", tag, got.status)
+		}
+	}
+}

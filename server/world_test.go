@@ -73,8 +73,16 @@ var epoch = time.Now().Add(-time.Hour)
 // goodPassword is everybody's.
 const goodPassword = "a kettle under violet rain"
 
+// quickHashes cost next to nothing, and anybody may wait for one.
+var quickHashes = auth.HasherConfig{InsecureTestCost: 4, MaxWaiting: 10_000, Wait: time.Minute}
+
 // newEmptyWorld is an installation nobody has logged in to.
 func newEmptyWorld(t *testing.T, change ...func(*Options)) *world {
+	t.Helper()
+	return openWorld(t, quickHashes, change...)
+}
+
+func openWorld(t *testing.T, hash auth.HasherConfig, change ...func(*Options)) *world {
 	t.Helper()
 	w := &world{t: t, clock: new(testClock)}
 	dir := t.TempDir()
@@ -85,7 +93,7 @@ func newEmptyWorld(t *testing.T, change ...func(*Options)) *world {
 		t.Fatal(err)
 	}
 	w.auth, err = auth.Open(background, auth.Config{
-		DataDir: dir, Clock: w.clock, Hash: auth.HasherConfig{InsecureTestCost: 4, MaxWaiting: 10_000, Wait: time.Minute},
+		DataDir: dir, Clock: w.clock, Hash: hash,
 	}, w.store)
 	if err != nil {
 		t.Fatal(err)
