@@ -72,7 +72,7 @@ func (a *Appliance) Run(ctx context.Context) error {
 	if a.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", a.Settings.Listen); err != nil {
 		return err
 	}
-	a.handler = server.New(server.Options{Store: a.store, Auth: a.identity, Backups: a.backups, Log: a.Log, Version: Version(), Rates: a.Settings.Rates, BehindTLS: a.Settings.BehindTLS})
+	a.handler = server.New(server.Options{Store: a.store, Auth: a.identity, Backups: a.backups, Log: a.Log, Version: Version(), Rates: a.Settings.Rates, MetricsToken: a.Settings.MetricsToken, BehindTLS: a.Settings.BehindTLS})
 	a.http = &http.Server{Handler: a.handler, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
 		ErrorLog: slog.NewLogLogger(a.Log.Handler(), slog.LevelWarn)}
 	background, stop := context.WithCancel(context.Background())

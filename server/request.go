@@ -72,7 +72,9 @@ func (s *Server) begin(c *gin.Context) {
 				refuse(c, problem.New(problem.Internal, ""))
 			}
 		}
-		s.logEnd(c, e, s.now().Sub(start))
+		took := s.now().Sub(start)
+		s.meter.request(c, took)
+		s.logEnd(c, e, took)
 	}()
 	c.Next()
 }
