@@ -201,6 +201,23 @@ func (r *KeyRing) Retire(kid string) error {
 	return r.drop(func(k ringKey) bool { return k.kid == kid })
 }
 
+// CheckKeyRing reads the ring in a directory, as OpenKeyRing would, and makes
+// nothing.
+func CheckKeyRing(dir string) error {
+	r := &KeyRing{dir: dir}
+	if _, err := os.Lstat(filepath.Join(dir, secretFile)); err != nil {
+		return fmt.Errorf("key ring: %w", err)
+	}
+	if err := r.loadSecret(); err != nil {
+		return err
+	}
+	keys, err := r.loadKeys()
+	if err == nil && len(keys) == 0 {
+		err = errors.New("key ring: there is no signing key")
+	}
+	return err
+}
+
 // DropSigningKeys deletes the signing keys in a directory that no ring has open.
 // Whatever they signed is refused from then on; the next opening makes a new key.
 func DropSigningKeys(dir string) error {

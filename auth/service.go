@@ -208,6 +208,9 @@ func (s *Service) Ready() bool { return s.revocations.open.Load() }
 // CopyRevocations writes a copy of the open file of revocations to path.
 func (s *Service) CopyRevocations(path string) error { return s.revocations.Copy(path) }
 
+// RememberedTokens returns how many verified tokens are remembered.
+func (s *Service) RememberedTokens() int { return s.tokens.verified.len() }
+
 // JWKS returns the JSON Web Key Set that verifies access tokens.
 func (s *Service) JWKS() []byte { return s.ring.JWKS() }
 

@@ -38,6 +38,9 @@ type Appliance struct {
 	// end; without one the check is in this process.
 	CheckRevocations func(path string) error
 
+	// Listener is where to listen, if it was opened before: Settings.Listen otherwise.
+	Listener net.Listener
+
 	// SetupToken makes the first operator. It is set by Run, while there is none.
 	SetupToken string
 
@@ -68,11 +71,10 @@ func (a *Appliance) Run(ctx context.Context) error {
 	if err := a.open(ctx); err != nil {
 		return err
 	}
-	var err error
-	if a.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", a.Settings.Listen); err != nil {
+	if err := a.listen(ctx); err != nil {
 		return err
 	}
-	a.handler = server.New(server.Options{Store: a.store, Auth: a.identity, Backups: a.backups, Log: a.Log, Version: Version(), Rates: a.Settings.Rates, BehindTLS: a.Settings.BehindTLS})
+	a.handler = server.New(server.Options{Store: a.store, Auth: a.identity, Backups: a.backups, Log: a.Log, Version: Version(), Rates: a.Settings.Rates, MetricsToken: a.Settings.MetricsToken, BehindTLS: a.Settings.BehindTLS})
 	a.http = &http.Server{Handler: a.handler, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
 		ErrorLog: slog.NewLogLogger(a.Log.Handler(), slog.LevelWarn)}
 	background, stop := context.WithCancel(context.Background())
@@ -88,6 +90,22 @@ func (a *Appliance) Run(ctx context.Context) error {
 	})
 	return nil
 }
+
+// listen takes the passed listener, or makes one.
+func (a *Appliance) listen(ctx context.Context) (err error) {
+	if a.Listener == nil {
+		a.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", a.Settings.Listen)
+		return err
+	}
+	a.listener = a.Listener
+	passed := a.Settings
+	passed.Listen = a.listener.Addr().String()
+	return passed.check() // it may be reached from where the settings did not allow
+}
+
+// Alive reports whether the appliance does its work: the database answers. That
+// its disk may be full is no reason to start it anew.
+func (a *Appliance) Alive(ctx context.Context) error { return a.store.Readable(ctx) }
 
 // open opens the data directory and what is in it.
 func (a *Appliance) open(ctx context.Context) (err error) {

@@ -69,12 +69,35 @@ func (l layer) Read() (map[string]any, error) { return l, nil }
 // ReadBytes implements koanf.Provider.
 func (l layer) ReadBytes() ([]byte, error) { return nil, errors.New("not bytes") }
 
+// setting is the value of an option, and where it is from.
+type setting struct {
+	text   string
+	source string // "" where it is the preset
+}
+
 // load reads the settings of a table: a flag wins over the environment, that
 // over a file named in the environment, that over the configuration file, that
 // over the preset. Everything that is wrong is named at once.
 func load[S any](table []option[S], flags *pflag.FlagSet, lookup func(string) (string, bool), file layer) (S, error) {
 	var settings S
-	var failure ConfigError
+	texts, problems := resolve(table, flags, lookup, file)
+	for _, o := range table {
+		found := texts[o.name]
+		if found.text == "" && found.source == "" {
+			continue // not set, and without a preset
+		}
+		if err := o.apply(&settings, found.text); err != nil {
+			problems = append(problems, found.source+": "+err.Error())
+		}
+	}
+	if len(problems) > 0 {
+		return settings, &ConfigError{Problems: problems}
+	}
+	return settings, nil
+}
+
+// resolve finds the text of every option, as load says, before it is read.
+func resolve[S any](table []option[S], flags *pflag.FlagSet, lookup func(string) (string, bool), file layer) (texts map[string]setting, problems []string) {
 	presets, named, environment, given := layer{}, layer{}, layer{}, layer{}
 	source := make(map[string]string)
 	for name := range file {
@@ -85,7 +108,7 @@ func load[S any](table []option[S], flags *pflag.FlagSet, lookup func(string) (s
 		if path, ok := lookup(variable(o.name) + "_FILE"); ok && path != "" {
 			text, err := readSecretFile(path)
 			if err != nil {
-				failure.Problems = append(failure.Problems, fmt.Sprintf("%s_FILE: %v", variable(o.name), err))
+				problems = append(problems, fmt.Sprintf("%s_FILE: %v", variable(o.name), err))
 			}
 			named[o.name], source[o.name] = text, variable(o.name)+"_FILE"
 		}
@@ -100,21 +123,14 @@ func load[S any](table []option[S], flags *pflag.FlagSet, lookup func(string) (s
 	merged := koanf.New("\x00")
 	for _, l := range []layer{presets, file, named, environment, given} {
 		if err := merged.Load(l, nil); err != nil {
-			return settings, err
+			return nil, append(problems, err.Error())
 		}
 	}
+	texts = make(map[string]setting, len(table))
 	for _, o := range table {
-		if merged.String(o.name) == "" && source[o.name] == "" {
-			continue // not set, and without a preset
-		}
-		if err := o.apply(&settings, merged.String(o.name)); err != nil {
-			failure.Problems = append(failure.Problems, source[o.name]+": "+err.Error())
-		}
+		texts[o.name] = setting{merged.String(o.name), source[o.name]}
 	}
-	if len(failure.Problems) > 0 {
-		return settings, &failure
-	}
-	return settings, nil
+	return texts, problems
 }
 
 // readSecretFile returns a file's content without the newline at its end.

@@ -43,6 +43,7 @@ type ServeSettings struct {
 	LogLevel         slog.Level    //
 	LogFormat        string        // text or json
 	DrainTimeout     time.Duration // for requests under way when the server stops
+	MetricsToken     string        // of who may read /metrics; "" for nobody
 	BackupEvery      time.Duration // between scheduled backups; 0 for none
 	BackupKeep       storage.Retention
 	BackupRecipients []age.Recipient // whom backups are encrypted for; none leaves them readable
@@ -148,6 +149,13 @@ var serveOptions = []option[ServeSettings]{
 	{name: "backup-recipient", unit: "AGE1...", help: "public key of age that these backups are encrypted for; several with commas between", apply: func(s *ServeSettings, text string) (err error) {
 		s.BackupRecipients, err = archive.Recipients(strings.Split(text, ","))
 		return err
+	}},
+	{name: "metrics-token", secret: true, help: "who presents it as a bearer token may read /metrics; without it nobody may, but on the control socket", apply: func(s *ServeSettings, text string) error {
+		if len(text) < 16 || strings.ContainsAny(text, " \t\r\n") {
+			return errors.New("must have 16 characters at least, and no space")
+		}
+		s.MetricsToken = text
+		return nil
 	}},
 	rateOption("address", "client address", server.DefaultRates().Address, func(r *server.Rates) *server.Rate { return &r.Address }),
 	rateOption("credential", "session or API token", server.DefaultRates().Credential, func(r *server.Rates) *server.Rate { return &r.Credential }),

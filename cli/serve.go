@@ -1,11 +1,15 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"io"
 	"log/slog"
+	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"syscall"
 
 	"github.com/spf13/cobra"
 )
@@ -14,7 +18,8 @@ func (a *app) serveCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "serve", Short: "Run the server", Args: cobra.NoArgs,
 		Long: "Runs the server until SIGINT or SIGTERM: it then finishes the requests under way and closes the data directory. A second\n" +
-			"signal ends it at once; what was acknowledged is on disk in any case.\n\n" +
+			"signal ends it at once; what was acknowledged is on disk in any case. SIGHUP reads the configuration again and takes over the\n" +
+			"level of the log. Under systemd it tells when it is ready, gives signs of life, and takes a socket that was opened for it.\n\n" +
 			"A setting comes from its flag, else from its variable (in brackets), else from the file that the variable with _FILE behind\n" +
 			"it names, else from the configuration file (maestro.toml, .yaml or .json in the working directory, or --config).\n" +
 			"MAESTRO_ADMIN_EMAIL and MAESTRO_ADMIN_PASSWORD_FILE make the first operator without a person.",
@@ -55,7 +60,9 @@ func tuneCollector(lookup func(string) (string, bool)) {
 
 func (a *app) serve(cmd *cobra.Command, settings ServeSettings) (err error) {
 	tuneCollector(a.lookup)
-	log := newLog(a.err, settings)
+	level := new(slog.LevelVar)
+	level.Set(settings.LogLevel)
+	log := newLog(a.err, settings.LogFormat, level)
 	for _, warning := range unknownVariables(a.environment) {
 		log.Warn(warning)
 	}
@@ -72,7 +79,12 @@ func (a *app) serve(cmd *cobra.Command, settings ServeSettings) (err error) {
 	if err != nil {
 		return err
 	}
-	appliance := &Appliance{Settings: settings, Log: log, CheckRevocations: check}
+	passed, err := passedListener(a.lookup)
+	if err != nil {
+		return err
+	}
+	above := newSupervisor(a.lookup)
+	appliance := &Appliance{Settings: settings, Log: log, CheckRevocations: check, Listener: passed}
 	defer func() { err = errors.Join(err, appliance.Close()) }()
 	if err := appliance.Run(cmd.Context()); err != nil {
 		return err
@@ -91,14 +103,48 @@ func (a *app) serve(cmd *cobra.Command, settings ServeSettings) (err error) {
 	if settings.InsecureHTTP {
 		log.Warn("no TLS: everybody on the way reads passwords and tokens", "listen", settings.Listen)
 	}
+	if err := above.tell("READY=1\nSTATUS=Serving " + appliance.URL()); err != nil {
+		log.Warn("the supervisor was not told", "error", err)
+	}
+	ctx, stop := context.WithCancel(cmd.Context())
+	defer stop()
+	go above.watch(ctx, appliance.Alive)
+	go a.reloadOnHangup(ctx, cmd, log, level)
 	err = appliance.Wait(cmd.Context())
 	log.Info("stopping")
+	_ = above.tell("STOPPING=1") // it is stopped in any case
 	return err
 }
 
-func newLog(w io.Writer, settings ServeSettings) *slog.Logger {
-	options := &slog.HandlerOptions{Level: settings.LogLevel}
-	if settings.LogFormat == "json" {
+// reloadOnHangup reads the configuration again at every SIGHUP and takes over what
+// can change while the server runs: the level of the log. A configuration that
+// does not hold changes nothing.
+func (a *app) reloadOnHangup(ctx context.Context, cmd *cobra.Command, log *slog.Logger, level *slog.LevelVar) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangups:
+		}
+		file, err := a.configFile(cmd)
+		if err == nil {
+			var settings ServeSettings
+			if settings, err = load(serveOptions, cmd.Flags(), a.lookup, file); err == nil {
+				level.Set(settings.LogLevel)
+				log.Log(ctx, max(slog.LevelInfo, settings.LogLevel), "read the configuration again", "log_level", settings.LogLevel)
+				continue
+			}
+		}
+		log.Error("the configuration was read again and does not hold: everything stays as it was", "error", err)
+	}
+}
+
+func newLog(w io.Writer, format string, level slog.Leveler) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	if format == "json" {
 		return slog.New(slog.NewJSONHandler(w, options))
 	}
 	return slog.New(slog.NewTextHandler(w, options))

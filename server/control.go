@@ -13,6 +13,8 @@ import (
 func (s *Server) Control() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /backup", s.sendBackup)
+	mux.Handle("GET /readyz", s.engine)
+	mux.Handle("GET /metrics", s.meter.handler)
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)

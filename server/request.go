@@ -76,7 +76,9 @@ func (s *Server) begin(c *gin.Context) {
 			}
 		}
 		s.recordRefusal(c, e)
-		s.logEnd(c, e, s.now().Sub(start))
+		took := s.now().Sub(start)
+		s.meter.request(c, took)
+		s.logEnd(c, e, took)
 	}()
 	c.Next()
 }

@@ -133,7 +133,8 @@ func (s *Server) declare(r route) {
 }
 
 // open adds a route outside the API that anybody may read, such as health. What
-// it answers is the same for everybody.
+// it answers is the same for everybody, but for the metrics, which ask for a token
+// of their own.
 func (s *Server) open(path string, handler gin.HandlerFunc) {
 	s.opened["GET "+path] = true
 	s.engine.GET(path, handler)

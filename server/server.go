@@ -31,6 +31,10 @@ type Options struct {
 	Version string
 	Rates   Rates // nothing is bounded unless set
 
+	// MetricsToken is what whoever reads /metrics must present as a bearer token.
+	// Nobody can while it is empty; the control socket has them in any case.
+	MetricsToken string
+
 	// BehindTLS says that clients come through a proxy that ends TLS, so that cookies
 	// are Secure though the requests arrive in plain.
 	BehindTLS bool
@@ -61,7 +65,9 @@ type Server struct {
 	byCredential *limiter[tenancy.ID]
 	byTenant     *limiter[tenancy.ID]
 
-	draining atomic.Bool
+	draining  atomic.Bool
+	meter     *meter
+	readMeter string // the token for it, or empty
 }
 
 // New returns a Server with every route in place. It panics when a route
@@ -106,6 +112,7 @@ func New(o Options) *Server {
 	s.systemRoutes()
 	s.checkDeclared()
 	s.document = s.renderDocument()
+	s.meter, s.readMeter = newMeter(s), o.MetricsToken
 	s.handler = compressed(s.engine)
 	return s
 }

@@ -2,7 +2,6 @@ package server
 
 import (
 	"bytes"
-	"encoding/json"
 	"html/template"
 	"net/http"
 	"slices"
@@ -18,6 +17,7 @@ import (
 func (s *Server) systemRoutes() {
 	s.open("/livez", s.livez)
 	s.open("/readyz", s.readyz)
+	s.open("/metrics", s.sendMetrics)
 	s.open("/.well-known/jwks.json", func(c *gin.Context) { c.Data(http.StatusOK, "application/jwk-set+json", s.auth.JWKS()) })
 	s.open("/openapi.json", func(c *gin.Context) { c.Data(http.StatusOK, "application/json", s.document) })
 	swagger := loadAssets(embed.Swagger())
@@ -30,36 +30,6 @@ func (s *Server) systemRoutes() {
 // livez answers as long as the process does.
 func (s *Server) livez(c *gin.Context) {
 	c.Data(http.StatusOK, "application/json", []byte(`{"status":"ok"}`))
-}
-
-// readyz answers 200 when requests can be served, and otherwise says why not.
-func (s *Server) readyz(c *gin.Context) {
-	checks := map[string]string{"draining": "ok", "database": "ok", "revocations": "ok"}
-	if s.draining.Load() {
-		checks["draining"] = "the server is stopping"
-	}
-	if err := s.store.Ping(c.Request.Context()); err != nil {
-		note(c.Request.Context(), err)
-		checks["database"] = "cannot be read"
-	}
-	if !s.auth.Ready() {
-		checks["revocations"] = "cannot be looked up"
-	}
-	answer := struct {
-		Status string            `json:"status"`
-		Checks map[string]string `json:"checks"`
-	}{"ok", checks}
-	status := http.StatusOK
-	for _, check := range checks {
-		if check != "ok" {
-			answer.Status, status = "unavailable", http.StatusServiceUnavailable
-		}
-	}
-	encoded, err := json.Marshal(answer)
-	if err != nil {
-		panic("server: " + err.Error()) // strings always encode
-	}
-	c.Data(status, "application/json", encoded)
 }
 
 var problemPages = template.Must(template.New("problem").Parse(`<!doctype html>

@@ -74,6 +74,9 @@ type Store struct {
 	auditRetention time.Duration
 	denials        denials
 
+	file   os.FileInfo // of the database, as it was opened
+	passes struct{ failed, last atomic.Int64 }
+
 	rescoreAfter map[tenancy.ID]time.Time // used by maintenance only
 	schema       int64
 
@@ -133,7 +136,10 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s.writer = newWriter(w, s.now, s.finishLog)
+	if s.file, err = os.Stat(filepath.Join(s.dir, databaseName)); err != nil {
+		return errors.Join(err, w.close())
+	}
+	s.writer = newWriter(w, s.now, s.gone, s.finishLog)
 	if err := s.openReaders(s.connect); err != nil {
 		return errors.Join(err, s.Close())
 	}
@@ -275,11 +281,4 @@ func (s *Store) secret(ctx context.Context, name string) (key []byte, err error)
 		return tx.queryRow("SELECT value FROM settings WHERE name = $1", []any{name}, func(r row) { key = r.bytes(0) })
 	})
 	return key, err
-}
-
-// Ping reports whether the database can be read.
-func (s *Store) Ping(ctx context.Context) error {
-	return s.read(ctx, func(c *conn) error {
-		return c.queryRow("SELECT 1", nil, func(row) {})
-	})
 }

@@ -25,7 +25,7 @@ func TestOpeningThatFailsWaitsForNobody(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.writer = newWriter(w, s.now, s.finishLog)
+		s.writer = newWriter(w, s.now, func() error { return nil }, s.finishLog)
 		fails, opened := errors.New("no more files"), 0
 		err = s.openReaders(func(pragmas []string) (*conn, error) {
 			if opened++; opened == 3 {

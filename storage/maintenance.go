@@ -30,7 +30,11 @@ func (s *Store) RunMaintenance(ctx context.Context) {
 	defer rescore.Stop()
 	work := s.Maintain
 	for {
-		if err := work(ctx); err != nil && ctx.Err() == nil {
+		switch err := work(ctx); {
+		case err == nil:
+			s.passes.last.Store(s.now().UnixMilli())
+		case ctx.Err() == nil:
+			s.passes.failed.Add(1)
 			s.log.Error("background work failed; it goes on with the next pass", "error", err)
 		}
 		select {

@@ -82,7 +82,9 @@ type writer struct {
 	closing bool
 	stopped chan struct{}
 
-	pause  atomic.Bool // set: call paused after this transaction
+	gone   func() error          // why nothing may be committed, or nil
+	broken atomic.Pointer[error] // why the last transaction was not committed; nil once one is
+	pause  atomic.Bool           // set: call paused after this transaction
 	paused func(*conn)
 }
 
@@ -93,10 +95,27 @@ type WriterStats struct {
 	Commits atomic.Int64
 	Refused atomic.Int64 // requests turned away unheard: the queue was full, or closing
 	Nanos   atomic.Int64 // time spent in transactions
+
+	// Within counts the transactions that took no longer than the bound in
+	// TransactionBounds of the same place, and longer than the bound before it; the
+	// last counts all that took longer than any.
+	Within [len(TransactionBounds) + 1]atomic.Int64
 }
 
-func newWriter(c *conn, now func() time.Time, paused func(*conn)) *writer {
-	w := &writer{conn: c, trail: newTrail(), now: now, paused: paused, stats: new(WriterStats), queues: make(map[tenancy.ID][]*write), stopped: make(chan struct{})}
+// TransactionBounds divide the transactions by how long they took, in seconds.
+var TransactionBounds = [...]float64{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5}
+
+func (s *WriterStats) took(d time.Duration) {
+	s.Nanos.Add(int64(d))
+	i := 0
+	for i < len(TransactionBounds) && d.Seconds() > TransactionBounds[i] {
+		i++
+	}
+	s.Within[i].Add(1)
+}
+
+func newWriter(c *conn, now func() time.Time, gone func() error, paused func(*conn)) *writer {
+	w := &writer{conn: c, trail: newTrail(), now: now, gone: gone, paused: paused, stats: new(WriterStats), queues: make(map[tenancy.ID][]*write), stopped: make(chan struct{})}
 	w.wake = sync.NewCond(&w.mu)
 	go w.loop()
 	return w
@@ -200,8 +219,9 @@ func (w *writer) loop() {
 // err of each is what its caller is told.
 func (w *writer) transact(first *write, group []*write) []*write {
 	start := w.now()
-	defer func() { w.stats.Nanos.Add(int64(w.now().Sub(start))) }()
+	defer func() { w.stats.took(w.now().Sub(start)) }()
 	if _, err := w.conn.exec("BEGIN IMMEDIATE"); err != nil {
+		w.broken.Store(&err)
 		first.err = err
 		return append(group, first)
 	}
@@ -218,13 +238,18 @@ func (w *writer) transact(first *write, group []*write) []*write {
 		}
 		r = w.next(false)
 	}
-	if err := w.trail.save(w.conn); err != nil {
-		return w.abandon(group, err)
+	err := w.trail.save(w.conn)
+	if err == nil {
+		err = w.gone()
 	}
-	if _, err := w.conn.exec("COMMIT"); err != nil {
+	if err == nil {
+		_, err = w.conn.exec("COMMIT")
+	}
+	if err != nil {
 		return w.abandon(group, err)
 	}
 	w.stats.Commits.Add(1)
+	w.broken.Store(nil)
 	for _, r := range group {
 		if r.err == nil {
 			for _, f := range r.tx.committed {
@@ -268,6 +293,7 @@ func guard(r *write) (err error) {
 // abandon fails every write of a transaction that could not be committed. A
 // write that had already failed keeps its own error.
 func (w *writer) abandon(group []*write, cause error) []*write {
+	w.broken.Store(&cause)
 	_, _ = w.conn.exec("ROLLBACK") // fails when SQLite has rolled back by itself
 	for _, r := range slices.Backward(group) {
 		if r.err == nil {

@@ -1,0 +1,184 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"maestro/auth"
+	"maestro/storage"
+)
+
+// healthy is an installation that a server made, was stopped, and nothing is
+// wrong with.
+func healthy(t *testing.T) *patient {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "data")
+	appliance := &Appliance{Hash: auth.HasherConfig{InsecureTestCost: bcrypt.MinCost},
+		Settings: ServeSettings{Data: dir, Listen: "127.0.0.1:0", DrainTimeout: time.Second}}
+	if err := errors.Join(appliance.Run(t.Context()), appliance.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []struct{ name, content string }{
+		{"maestro-20261123T120000.000Z.tar", "x"},
+		{"maestro-20261123T120000.000Z.tar.json", `{"name":"maestro-20261123T120000.000Z.tar","status":"good","size_bytes":1,"started_at":"` +
+			time.Now().UTC().Format(time.RFC3339) + `"}`},
+	} {
+		if err := os.WriteFile(filepath.Join(dir, "backups", file.name), []byte(file.content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return &patient{dir: dir, settings: ServeSettings{Data: dir, Listen: "127.0.0.1:0", BackupEvery: time.Hour}, now: time.Now,
+		freeDisk:  func(string) (int64, error) { return 10 << 30, nil },
+		openFiles: func() (uint64, error) { return 65536, nil },
+		revoked:   auth.CheckRevocationFile}
+}
+
+func TestAHealthyInstallationPassesEveryCheck(t *testing.T) {
+	for _, f := range examine(context.Background(), healthy(t), false) {
+		if f.Status != checkOK {
+			t.Errorf("%s, %s: %s %s", f.Group, f.Check, f.Status, f.Detail)
+		}
+	}
+}
+
+// overwrite damages a file from a byte on.
+func overwrite(t *testing.T, name string, at int64, text string) {
+	t.Helper()
+	file, err := os.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := file.WriteAt([]byte(text), at); err != nil || file.Close() != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestEveryCheckCanFail has for each check something that it must find, and what
+// it must say of it.
+func TestEveryCheckCanFail(t *testing.T) {
+	for _, test := range []struct {
+		check, status, says string
+		mended              bool // by --fix
+		damage              func(t *testing.T, p *patient)
+	}{
+		{"settings", checkFail, "drain-timeout", false, func(_ *testing.T, p *patient) {
+			p.configured = &ConfigError{Problems: []string{"drain-timeout: must be a duration"}}
+		}},
+		{"address", checkFail, "nothing can listen", false, func(t *testing.T, p *patient) {
+			listener, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = listener.Close() })
+			p.settings.Listen = listener.Addr().String()
+		}},
+		{"directory", checkFail, "is no directory", false, func(t *testing.T, p *patient) {
+			p.dir = filepath.Join(p.dir, "maestro.db")
+		}},
+		{"directory", checkWarn, "is not there", false, func(_ *testing.T, p *patient) { p.dir += "-missing" }},
+		{"modes", checkFail, "others than the owner", true, func(t *testing.T, p *patient) {
+			if err := errors.Join(os.Chmod(p.dir, 0o755), os.Chmod(filepath.Join(p.dir, "maestro.db"), 0o644)); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"disk", checkFail, "1 MiB are left", false, func(_ *testing.T, p *patient) {
+			p.freeDisk = func(string) (int64, error) { return 1 << 20, nil }
+		}},
+		{"disk", checkWarn, "500 MiB are left", false, func(_ *testing.T, p *patient) {
+			p.freeDisk = func(string) (int64, error) { return 500 << 20, nil }
+		}},
+		{"leftovers", checkWarn, "a crash left", true, func(t *testing.T, p *patient) {
+			if err := os.MkdirAll(filepath.Join(p.dir, "backups", "tmp", "backup-1"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"leftovers", checkWarn, "set aside", false, func(t *testing.T, p *patient) {
+			if err := os.WriteFile(filepath.Join(p.dir, "revocations.bolt.distrusted-x"), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"schema", checkFail, "cannot be read", false, func(t *testing.T, p *patient) {
+			overwrite(t, filepath.Join(p.dir, "maestro.db"), 0, "this is no database")
+		}},
+		{"schema", checkFail, "this program knows up to", false, func(t *testing.T, p *patient) {
+			overwrite(t, filepath.Join(p.dir, "maestro.db"), 60, "\x00\x00\x27\x0f") // user_version 9999
+		}},
+		{"schema", checkWarn, "this program brings it to", false, func(t *testing.T, p *patient) {
+			overwrite(t, filepath.Join(p.dir, "maestro.db"), 60, "\x00\x00\x00\x01")
+		}},
+		{"integrity", checkFail, "damaged", false, func(t *testing.T, p *patient) {
+			overwrite(t, filepath.Join(p.dir, "maestro.db"), 3*4096, strings.Repeat("\xff", 2048))
+		}},
+		{"keys", checkFail, "key ring", false, func(t *testing.T, p *patient) {
+			if err := os.Remove(filepath.Join(p.dir, "keys", "secret.key")); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"revocations", checkFail, "damaged", false, func(t *testing.T, p *patient) {
+			overwrite(t, filepath.Join(p.dir, "revocations.bolt"), 0, strings.Repeat("\xff", 8192))
+		}},
+		{"answer", checkFail, "is not ready", false, func(t *testing.T, p *patient) {
+			lock, err := storage.LockDir(p.dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = lock.Unlock() })
+			p.running, p.pid = true, os.Getpid()
+		}},
+		{"open files", checkWarn, "64 files", false, func(_ *testing.T, p *patient) {
+			p.openFiles = func() (uint64, error) { return 64, nil }
+		}},
+		{"clock", checkFail, "behind the last write", false, func(_ *testing.T, p *patient) {
+			p.now = func() time.Time { return time.Now().Add(-time.Hour) }
+		}},
+		{"age", checkFail, "old", false, func(_ *testing.T, p *patient) {
+			p.now = func() time.Time { return time.Now().Add(3 * time.Hour) }
+		}},
+		{"age", checkWarn, "no good backup", false, func(t *testing.T, p *patient) {
+			if err := os.RemoveAll(filepath.Join(p.dir, "backups")); err != nil {
+				t.Fatal(err)
+			}
+		}},
+	} {
+		t.Run(test.check+" "+test.says, func(t *testing.T) {
+			p := healthy(t)
+			test.damage(t, p)
+			found := func(fix bool) finding {
+				t.Helper()
+				for _, f := range examine(context.Background(), p, fix) {
+					if f.Check == test.check {
+						return f
+					}
+				}
+				t.Fatalf("there is no check %s", test.check)
+				return finding{}
+			}
+			if f := found(false); f.Status != test.status || !strings.Contains(f.Detail, test.says) {
+				t.Errorf("found %s: %s; want %s: %s", f.Status, f.Detail, test.status, test.says)
+			}
+			if f := found(true); f.Fixed != test.mended {
+				t.Errorf("after --fix: %+v", f)
+			}
+			if test.mended && found(false).Status != checkOK {
+				t.Error("what was mended is found again")
+			}
+		})
+	}
+	for _, c := range checks {
+		found := false
+		for _, name := range []string{"settings", "address", "directory", "modes", "disk", "leftovers", "schema", "integrity", "keys", "revocations", "answer", "open files", "clock", "age"} {
+			found = found || name == c.name
+		}
+		if !found {
+			t.Errorf("nothing here makes %s fail", c.name)
+		}
+	}
+}
