@@ -46,6 +46,7 @@ for (const [name, roles, rest] of [["Grace Hopper", ["data_scientist"], { passwo
 await client(server.url, "alan@acme.test");
 const users = (await send("GET", "/users?sort=name")).items;
 
+await send("POST", "/predictions", { project_id: main.id });
 await send("POST", "/system/keys/rotate");
 await send("POST", "/system/backups");
 
@@ -68,6 +69,9 @@ const screens = {
   "new-artifact": ["/library", (page) => page.keyboard.press("c")],
   account: "/account",
   "new-token": ["/account", (page) => page.getByRole("button", { name: "New token" }).click()],
+  insight: "/insight?class=nlp&complexity=60&team=4",
+  predictor: "/insight?tab=predictor",
+  "project-predictions": `/projects/${main.id}?tab=predictions`,
   compare: `/compare?ids=${ids}`,
   "compare-metrics": `/compare?ids=${ids}&tab=metrics`,
   "team-shape": "/team-shape",

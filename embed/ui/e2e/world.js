@@ -88,7 +88,7 @@ export const openBrowser = () => chromium.launch({ executablePath: process.env.C
 export async function openPage(browser, url, { theme = "light", width = 1280, height = 800 } = {}) {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, locale: "en-GB", timezoneId: "UTC", reducedMotion: "reduce", baseURL: url });
   const page = await context.newPage();
-  page.setDefaultTimeout(8000);
+  page.setDefaultTimeout(20_000);
   const faults = [];
   page.on("console", (message) => {
     if (message.type() === "error" && !/the server responded with a status of (401|403|404|409|412|422)/.test(message.text())) faults.push(`console: ${message.text()}`);

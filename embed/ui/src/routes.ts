@@ -4,6 +4,7 @@ import FolderKanban from "@lucide/svelte/icons/folder-kanban";
 import House from "@lucide/svelte/icons/house";
 import Gauge from "@lucide/svelte/icons/gauge";
 import GitCompareArrows from "@lucide/svelte/icons/git-compare-arrows";
+import Sparkles from "@lucide/svelte/icons/sparkles";
 import Server from "@lucide/svelte/icons/server";
 import KeyRound from "@lucide/svelte/icons/key-round";
 import Library from "@lucide/svelte/icons/library";
@@ -28,6 +29,7 @@ export const screens: Screen[] = [
   { pattern: "/projects/:id", title: "Project", section: "/projects", load: () => import("./screens/Project.svelte") },
   { pattern: "/library", title: "Library", section: "/library", load: () => import("./screens/Library.svelte") },
   { pattern: "/library/:id", title: "Artifact", section: "/library", load: () => import("./screens/Artifact.svelte") },
+  { pattern: "/insight", title: "Predict", section: "/insight", load: () => import("./screens/Insight.svelte") },
   { pattern: "/compare", title: "Compare", section: "/compare", load: () => import("./screens/Compare.svelte") },
   { pattern: "/team-shape", title: "Team shape", section: "/team-shape", load: () => import("./screens/TeamShape.svelte") },
   { pattern: "/users", title: "Users", section: "/users", load: () => import("./screens/Users.svelte") },
@@ -62,6 +64,7 @@ export const navigation: { heading: string; places: Place[] }[] = [
   {
     heading: "Insight",
     places: [
+      { href: "/insight", label: "Predict", icon: Sparkles, keys: "i", needs: "predictions:view" },
       { href: "/compare", label: "Compare", icon: GitCompareArrows, keys: "c", needs: "projects:view" },
       { href: "/team-shape", label: "Team shape", icon: UsersRound, keys: "s", needs: "projects:view" },
     ],
