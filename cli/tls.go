@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"maestro/server/certificate"
@@ -229,7 +230,9 @@ func (e *encryption) run(ctx context.Context, log *slog.Logger) {
 		e.pair.Run(ctx)
 		return
 	}
-	go e.pair.Run(ctx)
+	var following sync.WaitGroup
+	defer following.Wait()
+	following.Go(func() { e.pair.Run(ctx) })
 	tick := time.NewTicker(renewEvery)
 	defer tick.Stop()
 	for {
@@ -242,6 +245,25 @@ func (e *encryption) run(ctx context.Context, log *slog.Logger) {
 			}
 		}
 	}
+}
+
+// name returns what the server listening on host is called: a DNS name where one
+// was given.
+func (e *encryption) name(host string) string {
+	for _, name := range e.names {
+		if _, err := netip.ParseAddr(name); err != nil && name != "localhost" {
+			return name
+		}
+	}
+	return host
+}
+
+// close ends the plain address.
+func (e *encryption) close() error {
+	if e.redirect == nil {
+		return nil
+	}
+	return e.redirect.Close()
 }
 
 // reload reads the certificate's files now.
@@ -275,7 +297,7 @@ func (e *encryption) plain(port int) http.Handler {
 		}
 		target := *r.URL
 		target.Scheme, target.Host, target.User = "https", host, nil
-		http.Redirect(w, r, target.String(), http.StatusMovedPermanently)
+		http.Redirect(w, r, target.String(), http.StatusMovedPermanently) // #nosec G710 -- to one of the server's own names
 	})
 	if e.acme != nil {
 		h = e.acme.Challenges(h)
