@@ -52,9 +52,11 @@ type Appliance struct {
 	http     *http.Server
 	control  *http.Server // on the socket in the data directory; nil where there is none
 	listener net.Listener
-	tasks    sync.WaitGroup
-	stop     context.CancelFunc // of the background work
-	failed   chan error
+
+	encryption *encryption // nil without TLS
+	tasks      sync.WaitGroup
+	stop       context.CancelFunc // of the background work
+	failed     chan error
 }
 
 // Run starts the appliance and returns once it serves. It fails with a
@@ -74,7 +76,12 @@ func (a *Appliance) Run(ctx context.Context) error {
 	if err := a.listen(ctx); err != nil {
 		return err
 	}
-	a.handler = server.New(server.Options{Store: a.store, Auth: a.identity, Backups: a.backups, Log: a.Log, Version: Version(), Rates: a.Settings.Rates, MetricsToken: a.Settings.MetricsToken, BehindTLS: a.Settings.BehindTLS})
+	var err error
+	if a.encryption, err = openTLS(a.Settings.TLS, a.Settings.Data, a.listener.Addr(), a.Log); err != nil {
+		return err
+	}
+	a.handler = server.New(server.Options{Store: a.store, Auth: a.identity, Backups: a.backups, Log: a.Log, Version: Version(), Rates: a.Settings.Rates,
+		MetricsToken: a.Settings.MetricsToken, BehindTLS: a.Settings.BehindTLS, TLS: a.encryption != nil})
 	a.http = &http.Server{Handler: a.handler, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
 		ErrorLog: slog.NewLogLogger(a.Log.Handler(), slog.LevelWarn)}
 	background, stop := context.WithCancel(context.Background())
@@ -83,11 +90,20 @@ func (a *Appliance) Run(ctx context.Context) error {
 	a.tasks.Go(func() { a.identity.Run(background) })
 	a.tasks.Go(func() { a.backups.Run(background) })
 	a.serveControl(background)
+	serve := func() error { return a.http.Serve(a.listener) }
+	if a.encryption != nil {
+		a.http.TLSConfig = a.encryption.config
+		serve = func() error { return a.http.ServeTLS(a.listener, "", "") }
+		a.tasks.Go(func() { a.encryption.run(background, a.Log) })
+	}
 	a.tasks.Go(func() {
-		if err := a.http.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := serve(); !errors.Is(err, http.ErrServerClosed) {
 			a.failed <- err
 		}
 	})
+	if a.encryption != nil {
+		return a.encryption.listenPlain(ctx, a.Settings.TLS.ListenHTTP, a.port(), a.Log)
+	}
 	return nil
 }
 
@@ -106,6 +122,13 @@ func (a *Appliance) listen(ctx context.Context) (err error) {
 // Alive reports whether the appliance does its work: the database answers. That
 // its disk may be full is no reason to start it anew.
 func (a *Appliance) Alive(ctx context.Context) error { return a.store.Readable(ctx) }
+
+// port returns the port that the appliance listens on.
+func (a *Appliance) port() int { return a.listener.Addr().(*net.TCPAddr).Port }
+
+// Reload reads again what may change while the server runs: the TLS certificate's
+// files.
+func (a *Appliance) Reload() error { return a.encryption.reload() }
 
 // open opens the data directory and what is in it.
 func (a *Appliance) open(ctx context.Context) (err error) {
@@ -173,6 +196,9 @@ func (a *Appliance) URL() string {
 	if address.IP.IsUnspecified() {
 		host = "127.0.0.1"
 	}
+	if a.encryption != nil {
+		return "https://" + net.JoinHostPort(a.encryption.name(host), fmt.Sprint(address.Port))
+	}
 	return "http://" + net.JoinHostPort(host, fmt.Sprint(address.Port))
 }
 
@@ -200,6 +226,9 @@ func (a *Appliance) Close() error {
 		cancel()
 		a.stop()
 		a.closeControl()
+		if a.encryption != nil {
+			errs = append(errs, a.encryption.close())
+		}
 		a.tasks.Wait()
 	} else if a.listener != nil {
 		errs = append(errs, a.listener.Close())

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net/http"
@@ -29,11 +30,16 @@ func (a *app) healthCommand() *cobra.Command {
 			if settings.url == "" {
 				settings.url = defaultURL
 			}
+			roots, err := rootsOf(settings.roots)
+			if err != nil {
+				return err
+			}
+			caller := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}}
 			ctx, cancel := context.WithTimeout(cmd.Context(), max(wait, 5*time.Second))
 			defer cancel()
 			deadline := time.Now().Add(wait)
 			for {
-				err := ready(ctx, settings.url)
+				err := ready(ctx, caller, settings.url)
 				if err == nil || time.Now().After(deadline) {
 					return err
 				}
@@ -46,12 +52,12 @@ func (a *app) healthCommand() *cobra.Command {
 }
 
 // ready fails unless the server says that it is ready.
-func ready(ctx context.Context, url string) error {
+func ready(ctx context.Context, caller *http.Client, url string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/readyz", nil)
 	if err != nil {
 		return &usageError{err}
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := caller.Do(request)
 	if err != nil {
 		return &client.ConnectionError{URL: url, Err: err}
 	}

@@ -112,7 +112,7 @@ func (a *app) root() *cobra.Command {
 			root.AddCommand(c)
 		}
 	}
-	add("server", a.serveCommand(), a.backupCommand(), a.restoreCommand(), a.configCommand(), a.doctorCommand(), a.supportCommand(), a.adminCommand(), a.keysCommand(), a.healthCommand(), a.demoCommand(), a.checkRevocationsCommand())
+	add("server", a.serveCommand(), a.backupCommand(), a.restoreCommand(), a.configCommand(), a.doctorCommand(), a.supportCommand(), a.adminCommand(), a.keysCommand(), a.certCommand(), a.healthCommand(), a.demoCommand(), a.checkRevocationsCommand())
 	add("session", a.loginCommand(), a.logoutCommand(), a.whoamiCommand())
 	add("data", a.projectCommand(), a.memberCommand(), a.artifactCommand(), a.metricCommand(), a.importCommand(), a.collectCommand(), a.predictCommand(),
 		a.tenantCommand(), a.userCommand(), a.tokenCommand())
@@ -181,10 +181,11 @@ func (a *app) connect(cmd *cobra.Command) (*client.Client, error) {
 		return nil, err
 	}
 	options := client.Options{URL: settings.url, UserAgent: "maestro/" + Version()}
+	roots := settings.roots
 	if settings.token != "" {
 		options.Credential = client.Token(settings.token)
 	}
-	if options.URL == "" || options.Credential == nil {
+	if options.URL == "" || options.Credential == nil || roots == "" {
 		p, err := dir.read()
 		if err != nil {
 			return nil, err
@@ -196,9 +197,15 @@ func (a *app) connect(cmd *cobra.Command) (*client.Client, error) {
 		if p != nil && options.Credential == nil && options.URL == p.URL {
 			options.Credential = &session{dir: dir, url: p.URL}
 		}
+		if p != nil && roots == "" && options.URL == p.URL {
+			roots = p.Roots
+		}
 	}
 	if options.URL == "" {
 		options.URL = defaultURL
+	}
+	if options.Roots, err = rootsOf(roots); err != nil {
+		return nil, err
 	}
 	c, err := client.New(options)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"math"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -49,13 +50,14 @@ type ServeSettings struct {
 	BackupRecipients []age.Recipient // whom backups are encrypted for; none leaves them readable
 	Demo             bool            // fill a new data directory with the demo
 	Rates            server.Rates    // of requests
+	TLS              TLSSettings
 
 	PasswordLength int           // of the shortest password that may be set; 0 for auth's default
 	HashCost       int           // of passwords; 0 for auth's default
 	KeyLife        time.Duration // after which a new key signs access tokens; 0 for never
 }
 
-var serveOptions = []option[ServeSettings]{
+var serveOptions = slices.Concat([]option[ServeSettings]{
 	{name: "data", preset: "./data", unit: "DIR", help: "data directory; made when missing", apply: func(s *ServeSettings, text string) error {
 		if text == "" {
 			return errors.New("must name a directory")
@@ -63,21 +65,10 @@ var serveOptions = []option[ServeSettings]{
 		s.Data = text
 		return nil
 	}},
-	{name: "listen", preset: "127.0.0.1:8080", unit: "HOST:PORT", help: "address to listen on; loopback only, unless --insecure-http", apply: func(s *ServeSettings, text string) error {
-		host, port, err := net.SplitHostPort(text)
-		if err != nil || port == "" {
-			return errors.New("must be HOST:PORT")
-		}
-		if _, err := net.LookupPort("tcp", port); err != nil {
-			return errors.New("must end in a port from 0 to 65535")
-		}
-		if host == "localhost" {
-			text = net.JoinHostPort("127.0.0.1", port)
-		} else if _, err := netip.ParseAddr(host); host != "" && err != nil {
-			return errors.New("must begin with an IP address, localhost, or nothing for all addresses")
-		}
-		s.Listen = text
-		return nil
+	{name: "listen", preset: "127.0.0.1:8080", unit: "HOST:PORT", help: "address to listen on; loopback only, unless there is --tls or --insecure-http", apply: func(s *ServeSettings, text string) error {
+		address, err := parseListen(text)
+		s.Listen = address
+		return err
 	}},
 	{name: "insecure-http", preset: "false", boolean: true, help: "allow addresses beyond loopback without TLS: passwords and tokens then travel readable", apply: func(s *ServeSettings, text string) (err error) {
 		s.InsecureHTTP, err = parseBool(text)
@@ -164,7 +155,7 @@ var serveOptions = []option[ServeSettings]{
 		s.Demo, err = parseBool(text)
 		return err
 	}},
-}
+}, tlsOptions)
 
 // maxPasswordLength is the longest that the shortest password may have to be.
 const maxPasswordLength = 64
@@ -202,9 +193,12 @@ func (s *ServeSettings) check() error {
 	if err != nil {
 		return err // cannot be: it was read with the same function
 	}
-	if address, err := netip.ParseAddr(host); !s.InsecureHTTP && (err != nil || !address.IsLoopback()) {
+	if address, err := netip.ParseAddr(host); !s.InsecureHTTP && !s.TLS.on() && (err != nil || !address.IsLoopback()) {
 		return &ConfigError{Problems: []string{fmt.Sprintf("listen: %s can be reached from other machines, and without TLS everybody on the way reads passwords and tokens. "+
-			"This version has no TLS of its own yet: listen on 127.0.0.1 behind a proxy that has (--behind-tls), or say --insecure-http", s.Listen)}}
+			"Say --tls auto (or files, or acme), or listen on 127.0.0.1 behind a proxy that has TLS (--behind-tls), or say --insecure-http", s.Listen)}}
+	}
+	if err := s.TLS.check(); err != nil {
+		return err
 	}
 	if (s.AdminEmail == "") != (s.AdminPassword == "") {
 		return &ConfigError{Problems: []string{"admin-email and admin-password: one is set without the other"}}
@@ -212,10 +206,29 @@ func (s *ServeSettings) check() error {
 	return nil
 }
 
+// parseListen reads an address to listen on.
+func parseListen(text string) (string, error) {
+	host, port, err := net.SplitHostPort(text)
+	if err != nil || port == "" {
+		return "", errors.New("must be HOST:PORT")
+	}
+	if _, err := net.LookupPort("tcp", port); err != nil {
+		return "", errors.New("must end in a port from 0 to 65535")
+	}
+	if host == "localhost" {
+		return net.JoinHostPort("127.0.0.1", port), nil
+	}
+	if _, err := netip.ParseAddr(host); host != "" && err != nil {
+		return "", errors.New("must begin with an IP address, localhost, or nothing for all addresses")
+	}
+	return text, nil
+}
+
 // clientSettings say which server a command speaks to, and as whom.
 type clientSettings struct {
 	url   string // "" for the profile's, or the default
 	token string // "" for the profile's
+	roots string // PEM of the authorities that the server's certificate must come from; "" for the profile's, or the system's
 }
 
 // defaultURL is where a server listens that nobody told otherwise.
@@ -232,6 +245,14 @@ var clientOptions = []option[clientSettings]{
 		}
 		s.token = text
 		return nil
+	}},
+	{name: "ca-file", unit: "FILE", help: "authorities (PEM) that the server's certificate must come from; otherwise those of the last login, otherwise the system's", apply: func(s *clientSettings, text string) error {
+		if text == "" {
+			return nil
+		}
+		roots, err := readSecretFile(text)
+		s.roots = roots
+		return err
 	}},
 }
 

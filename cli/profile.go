@@ -21,7 +21,8 @@ type profile struct {
 	Tenant       string    `json:"tenant,omitempty"` // the slug given at login
 	AccessToken  string    `json:"access_token"`
 	RefreshToken string    `json:"refresh_token"`
-	ExpiresAt    time.Time `json:"expires_at"` // of the access token
+	Roots        string    `json:"roots,omitempty"` // PEM of the authorities that the server's certificate must come from
+	ExpiresAt    time.Time `json:"expires_at"`      // of the access token
 }
 
 const profileName = "profile.json"

@@ -109,7 +109,7 @@ func (a *app) serve(cmd *cobra.Command, settings ServeSettings) (err error) {
 	ctx, stop := context.WithCancel(cmd.Context())
 	defer stop()
 	go above.watch(ctx, appliance.Alive)
-	go a.reloadOnHangup(ctx, cmd, log, level)
+	go a.reloadOnHangup(ctx, cmd, appliance, level)
 	err = appliance.Wait(cmd.Context())
 	log.Info("stopping")
 	_ = above.tell("STOPPING=1") // it is stopped in any case
@@ -117,9 +117,10 @@ func (a *app) serve(cmd *cobra.Command, settings ServeSettings) (err error) {
 }
 
 // reloadOnHangup reads the configuration again at every SIGHUP and takes over what
-// can change while the server runs: the level of the log. A configuration that
-// does not hold changes nothing.
-func (a *app) reloadOnHangup(ctx context.Context, cmd *cobra.Command, log *slog.Logger, level *slog.LevelVar) {
+// can change while the server runs: the level of the log, and what the files of
+// the TLS certificate hold. What does not hold changes nothing.
+func (a *app) reloadOnHangup(ctx context.Context, cmd *cobra.Command, appliance *Appliance, level *slog.LevelVar) {
+	log := appliance.Log
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
@@ -128,6 +129,9 @@ func (a *app) reloadOnHangup(ctx context.Context, cmd *cobra.Command, log *slog.
 		case <-ctx.Done():
 			return
 		case <-hangups:
+		}
+		if err := appliance.Reload(); err != nil {
+			log.Error("the new TLS certificate cannot be served; the old one stays", "cause", err)
 		}
 		file, err := a.configFile(cmd)
 		if err == nil {

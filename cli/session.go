@@ -48,7 +48,7 @@ func (s *session) Renew(ctx context.Context, refused string) (token string, err 
 			token = p.AccessToken // another command was first
 			return nil
 		}
-		c, err := client.New(client.Options{URL: s.url, UserAgent: "maestro/" + Version()})
+		c, err := p.client()
 		if err != nil {
 			return err
 		}
@@ -74,7 +74,7 @@ func (p *profile) take(g *client.Grant, now time.Time) {
 }
 
 func (a *app) loginCommand() *cobra.Command {
-	var email, tenant string
+	var email, tenant, pin string
 	var passwordStdin bool
 	c := remote(&cobra.Command{
 		Use: "login", Short: "Log in, and remember the session", Args: cobra.NoArgs,
@@ -92,17 +92,18 @@ func (a *app) loginCommand() *cobra.Command {
 			if credentials.Password, err = a.password(passwordStdin, "Password: "); err != nil {
 				return err
 			}
-			return a.login(cmd, credentials)
+			return a.login(cmd, credentials, pin)
 		},
 	})
 	c.Flags().StringVar(&email, "email", "", "whose account")
 	c.Flags().StringVar(&tenant, "tenant", "", "its tenant's slug, when the e-mail has accounts in several tenants")
+	c.Flags().StringVar(&pin, "pin", "", "SHA-256 of the authority that the server's certificate must come from, as maestro cert root prints it")
 	c.Flags().BoolVar(&passwordStdin, "password-stdin", false, "read the password from standard input, to the end of its first line")
 	return c
 }
 
 // login opens a session and keeps it in place of the last one.
-func (a *app) login(cmd *cobra.Command, credentials client.LoginRequest) error {
+func (a *app) login(cmd *cobra.Command, credentials client.LoginRequest, pin string) error {
 	settings, err := a.clientSettings(cmd)
 	if err != nil {
 		return err
@@ -124,7 +125,16 @@ func (a *app) login(cmd *cobra.Command, credentials client.LoginRequest) error {
 	if last != nil && last.URL == settings.url && strings.EqualFold(last.Email, credentials.Email) {
 		credentials.KnownClient = last.RefreshToken
 	}
-	c, err := client.New(client.Options{URL: settings.url, UserAgent: "maestro/" + Version()})
+	p := &profile{URL: settings.url, Tenant: credentials.Tenant, Roots: settings.roots}
+	if p.Roots == "" && pin == "" && last != nil && last.URL == p.URL {
+		p.Roots = last.Roots
+	}
+	if pin != "" {
+		if p.Roots, err = pinned(cmd.Context(), p.URL, pin); err != nil {
+			return err
+		}
+	}
+	c, err := p.client()
 	if err != nil {
 		return &usageError{err}
 	}
@@ -132,7 +142,7 @@ func (a *app) login(cmd *cobra.Command, credentials client.LoginRequest) error {
 	if err != nil {
 		return err
 	}
-	p := &profile{URL: settings.url, Email: grant.User.Email, Tenant: credentials.Tenant}
+	p.Email = grant.User.Email
 	p.take(&grant, time.Now())
 	if err := dir.locked(func() error { return dir.write(p) }); err != nil {
 		return err
@@ -183,7 +193,7 @@ func (a *app) logoutCommand() *cobra.Command {
 
 // endSession ends a session on its server. One that has ended is no error.
 func endSession(ctx context.Context, p *profile) error {
-	c, err := client.New(client.Options{URL: p.URL, UserAgent: "maestro/" + Version()})
+	c, err := p.client()
 	if err != nil {
 		return err
 	}

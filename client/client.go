@@ -3,6 +3,8 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -46,6 +48,10 @@ type Options struct {
 	HTTP       *http.Client // one with sensible bounds unless set
 	UserAgent  string
 
+	// Roots are the authorities that the server's certificate must come from; the
+	// system's unless set. They are not used when HTTP is set.
+	Roots *x509.CertPool
+
 	// Attempts is how often a request is sent in all while the server answers 429
 	// or 503; 4 unless set.
 	Attempts int
@@ -76,7 +82,7 @@ func New(o Options) (*Client, error) {
 		c.credential = Token("")
 	}
 	if c.http == nil {
-		c.http = defaultHTTP()
+		c.http = defaultHTTP(o.Roots)
 	}
 	if c.attempts <= 0 {
 		c.attempts = defaultAttempts
@@ -89,8 +95,9 @@ func New(o Options) (*Client, error) {
 
 // defaultHTTP bounds every step but the transfer of bodies, which may be long.
 // Redirects are not followed: the API has none, and a token must not travel.
-func defaultHTTP() *http.Client {
+func defaultHTTP(roots *x509.CertPool) *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	transport.ResponseHeaderTimeout = 2 * time.Minute
 	return &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }

@@ -38,6 +38,10 @@ type Options struct {
 	// BehindTLS says that clients come through a proxy that ends TLS, so that cookies
 	// are Secure though the requests arrive in plain.
 	BehindTLS bool
+
+	// TLS says that the server is reached over TLS alone, which browsers are told to
+	// remember.
+	TLS bool
 }
 
 // Server answers HTTP requests. It is an http.Handler.
@@ -84,6 +88,9 @@ func New(o Options) *Server {
 		engine: gin.New(), demands: make(map[string]demand), opened: make(map[string]bool), headers: securityHeaders(),
 		byAddress: newLimiter[netip.Addr](o.Rates.Address), byCredential: newLimiter[tenancy.ID](o.Rates.Credential),
 		byTenant: newLimiter[tenancy.ID](o.Rates.Tenant), behindTLS: o.BehindTLS, crossOrigin: http.NewCrossOriginProtection()}
+	if o.TLS {
+		s.headers["Strict-Transport-Security"] = []string{"max-age=31536000"} // a year; its subdomains are not ours
+	}
 	s.engine.HandleMethodNotAllowed = true
 	s.engine.RedirectTrailingSlash = false
 	_ = s.engine.SetTrustedProxies(nil) // an empty list cannot be malformed

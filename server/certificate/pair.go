@@ -1,0 +1,160 @@
+package certificate
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// checkEvery is how often the files of a Pair are looked at.
+const checkEvery = 10 * time.Second
+
+// Pair serves the certificate of two PEM files and follows them as they change.
+type Pair struct {
+	certFile, keyFile string
+	log               *slog.Logger
+	now               func() time.Time
+
+	current atomic.Pointer[tls.Certificate]
+
+	mu        sync.Mutex // of Reload
+	cert, key []byte     // what was read last, whether it was taken or not
+}
+
+// OpenPair reads the certificate chain and its private key. A key that everybody
+// may read is refused. One that has expired is served with a warning, because
+// there is no older one to keep.
+func OpenPair(certFile, keyFile string, log *slog.Logger, now func() time.Time) (*Pair, error) {
+	p := &Pair{certFile: certFile, keyFile: keyFile, log: log, now: now}
+	if err := checkKeyMode(keyFile); err != nil {
+		return nil, err
+	}
+	certificate, err := p.read()
+	if err != nil {
+		return nil, err
+	}
+	if certificate == nil {
+		return nil, fmt.Errorf("%s: is empty", certFile)
+	}
+	if expired := p.valid(certificate); expired != nil {
+		log.Warn("the TLS certificate is not valid now; browsers and clients will refuse it", "cause", expired)
+	}
+	p.current.Store(certificate)
+	return p, nil
+}
+
+// checkKeyMode refuses a private key that everybody on the machine may read.
+func checkKeyMode(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if info.Mode().Perm()&0o007 != 0 && ownsModes {
+		return fmt.Errorf("%s: everybody on this machine may read the private key (mode %04o): chmod 600 it", path, info.Mode().Perm())
+	}
+	return nil
+}
+
+// Certificate implements the GetCertificate of a tls.Config.
+func (p *Pair) Certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return p.current.Load(), nil
+}
+
+// Expiry returns when the certificate that is served ends.
+func (p *Pair) Expiry() time.Time { return p.current.Load().Leaf.NotAfter }
+
+// Reload reads the files and serves what they hold. When they hold nothing that
+// can be served it returns why, and what was served before stays.
+func (p *Pair) Reload() error {
+	certificate, err := p.read()
+	if err != nil || certificate == nil {
+		return err
+	}
+	if err := p.valid(certificate); err != nil {
+		if p.now().Before(certificate.Leaf.NotBefore) {
+			p.forget() // it will be valid one day
+		}
+		return err
+	}
+	p.current.Store(certificate)
+	p.log.Info("serving a new TLS certificate", "expires", certificate.Leaf.NotAfter.UTC())
+	return nil
+}
+
+// Run follows the files until ctx ends.
+func (p *Pair) Run(ctx context.Context) {
+	tick := time.NewTicker(checkEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := p.Reload(); err != nil {
+				p.log.Error("the new TLS certificate cannot be served; the old one stays", "cause", err)
+			}
+		}
+	}
+}
+
+// read returns the certificate in the files, or nil when they are as they were
+// read last.
+func (p *Pair) read() (*tls.Certificate, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	cert, err := os.ReadFile(p.certFile)
+	if err != nil {
+		return nil, err
+	}
+	key, err := os.ReadFile(p.keyFile)
+	if err != nil {
+		return nil, err
+	}
+	if bytes.Equal(cert, p.cert) && bytes.Equal(key, p.key) {
+		return nil, nil
+	}
+	p.cert, p.key = cert, key
+	certificate, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return nil, fmt.Errorf("%s and %s: %w", p.certFile, p.keyFile, err)
+	}
+	return &certificate, nil
+}
+
+func (p *Pair) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cert, p.key = nil, nil
+}
+
+func (p *Pair) valid(c *tls.Certificate) error {
+	now := p.now()
+	switch {
+	case now.After(c.Leaf.NotAfter):
+		return fmt.Errorf("%s: expired at %s", p.certFile, c.Leaf.NotAfter.UTC().Format(time.RFC3339))
+	case now.Before(c.Leaf.NotBefore):
+		return fmt.Errorf("%s: is valid only from %s on", p.certFile, c.Leaf.NotBefore.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// Pool reads the certificates of authorities from a PEM file.
+func Pool(path string) (*x509.CertPool, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, errors.New(path + ": holds no certificate in PEM")
+	}
+	return pool, nil
+}
