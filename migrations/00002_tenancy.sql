@@ -59,48 +59,29 @@ HAVING count(*) = 0 OR (NOT EXISTS (SELECT 1 FROM tenants WHERE id = x'000000000
     OR EXISTS (SELECT 1 FROM artifacts a WHERE NOT EXISTS (SELECT 1 FROM kept_2_tenant_of k WHERE k.row = 'artifacts' AND k.id = a.id))
     OR EXISTS (SELECT 1 FROM predictions p WHERE p.project_id IS NULL AND NOT EXISTS (SELECT 1 FROM kept_2_tenant_of k WHERE k.row = 'predictions' AND k.id = p.id))));
 
--- 3. tenant_id, empty, on all six tables; 4. filled: with the tenant that the row
---    had before it went down, with its project's, or with the default tenant.
-ALTER TABLE projects ADD COLUMN tenant_id BLOB;
-ALTER TABLE artifacts ADD COLUMN tenant_id BLOB;
-ALTER TABLE artifact_usage ADD COLUMN tenant_id BLOB;
-ALTER TABLE team_members ADD COLUMN tenant_id BLOB;
-ALTER TABLE process_metrics ADD COLUMN tenant_id BLOB;
-ALTER TABLE predictions ADD COLUMN tenant_id BLOB;
--- +maestro in chunks of projects
-UPDATE projects SET tenant_id = CASE WHEN NOT EXISTS (SELECT 1 FROM kept_2_tenant_of) THEN x'00000000000070008000000000000001'
-    ELSE coalesce((SELECT k.tenant_id FROM kept_2_tenant_of k WHERE k.row = 'projects' AND k.id = projects.id),
-        x'00000000000070008000000000000001') END
-WHERE $chunk;
--- +maestro in chunks of artifacts
-UPDATE artifacts SET tenant_id = CASE WHEN NOT EXISTS (SELECT 1 FROM kept_2_tenant_of) THEN x'00000000000070008000000000000001'
-    ELSE coalesce((SELECT k.tenant_id FROM kept_2_tenant_of k WHERE k.row = 'artifacts' AND k.id = artifacts.id),
-        x'00000000000070008000000000000001') END
-WHERE $chunk;
--- +maestro in chunks of artifact_usage
-UPDATE artifact_usage SET tenant_id = CASE WHEN NOT EXISTS (SELECT 1 FROM kept_2_tenant_of) THEN x'00000000000070008000000000000001'
-    ELSE coalesce((SELECT k.tenant_id FROM kept_2_tenant_of k WHERE k.row = 'artifact_usage' AND k.id = artifact_usage.id),
-        (SELECT p.tenant_id FROM projects p WHERE p.id = artifact_usage.project_id),
-        x'00000000000070008000000000000001') END
-WHERE $chunk;
--- +maestro in chunks of team_members
-UPDATE team_members SET tenant_id = CASE WHEN NOT EXISTS (SELECT 1 FROM kept_2_tenant_of) THEN x'00000000000070008000000000000001'
-    ELSE coalesce((SELECT k.tenant_id FROM kept_2_tenant_of k WHERE k.row = 'team_members' AND k.id = team_members.id),
-        (SELECT p.tenant_id FROM projects p WHERE p.id = team_members.project_id),
-        x'00000000000070008000000000000001') END
-WHERE $chunk;
--- +maestro in chunks of process_metrics
-UPDATE process_metrics SET tenant_id = CASE WHEN NOT EXISTS (SELECT 1 FROM kept_2_tenant_of) THEN x'00000000000070008000000000000001'
-    ELSE coalesce((SELECT k.tenant_id FROM kept_2_tenant_of k WHERE k.row = 'process_metrics' AND k.id = process_metrics.id),
-        (SELECT p.tenant_id FROM projects p WHERE p.id = process_metrics.project_id),
-        x'00000000000070008000000000000001') END
-WHERE $chunk;
--- +maestro in chunks of predictions
-UPDATE predictions SET tenant_id = CASE WHEN NOT EXISTS (SELECT 1 FROM kept_2_tenant_of) THEN x'00000000000070008000000000000001'
-    ELSE coalesce((SELECT k.tenant_id FROM kept_2_tenant_of k WHERE k.row = 'predictions' AND k.id = predictions.id),
-        (SELECT p.tenant_id FROM projects p WHERE p.id = predictions.project_id),
-        x'00000000000070008000000000000001') END
-WHERE $chunk;
+-- 3. tenant_id, which may be empty, on all six tables; 4. filled with the default
+--    tenant, which as the column's default rewrites no row. A row that a way down
+--    left has the tenant that it had, and what was added to it its project's.
+ALTER TABLE projects ADD COLUMN tenant_id BLOB DEFAULT x'00000000000070008000000000000001';
+ALTER TABLE artifacts ADD COLUMN tenant_id BLOB DEFAULT x'00000000000070008000000000000001';
+ALTER TABLE artifact_usage ADD COLUMN tenant_id BLOB DEFAULT x'00000000000070008000000000000001';
+ALTER TABLE team_members ADD COLUMN tenant_id BLOB DEFAULT x'00000000000070008000000000000001';
+ALTER TABLE process_metrics ADD COLUMN tenant_id BLOB DEFAULT x'00000000000070008000000000000001';
+ALTER TABLE predictions ADD COLUMN tenant_id BLOB DEFAULT x'00000000000070008000000000000001';
+UPDATE projects SET tenant_id = k.tenant_id FROM kept_2_tenant_of k WHERE k.row = 'projects' AND k.id = projects.id;
+UPDATE artifacts SET tenant_id = k.tenant_id FROM kept_2_tenant_of k WHERE k.row = 'artifacts' AND k.id = artifacts.id;
+UPDATE artifact_usage SET tenant_id = coalesce((SELECT k.tenant_id FROM kept_2_tenant_of k WHERE k.row = 'artifact_usage' AND k.id = artifact_usage.id),
+    (SELECT p.tenant_id FROM projects p WHERE p.id = artifact_usage.project_id), x'00000000000070008000000000000001')
+WHERE EXISTS (SELECT 1 FROM kept_2_tenant_of);
+UPDATE team_members SET tenant_id = coalesce((SELECT k.tenant_id FROM kept_2_tenant_of k WHERE k.row = 'team_members' AND k.id = team_members.id),
+    (SELECT p.tenant_id FROM projects p WHERE p.id = team_members.project_id), x'00000000000070008000000000000001')
+WHERE EXISTS (SELECT 1 FROM kept_2_tenant_of);
+UPDATE process_metrics SET tenant_id = coalesce((SELECT k.tenant_id FROM kept_2_tenant_of k WHERE k.row = 'process_metrics' AND k.id = process_metrics.id),
+    (SELECT p.tenant_id FROM projects p WHERE p.id = process_metrics.project_id), x'00000000000070008000000000000001')
+WHERE EXISTS (SELECT 1 FROM kept_2_tenant_of);
+UPDATE predictions SET tenant_id = coalesce((SELECT k.tenant_id FROM kept_2_tenant_of k WHERE k.row = 'predictions' AND k.id = predictions.id),
+    (SELECT p.tenant_id FROM projects p WHERE p.id = predictions.project_id), x'00000000000070008000000000000001')
+WHERE EXISTS (SELECT 1 FROM kept_2_tenant_of);
 
 -- 5. NOT NULL, 6. composite foreign keys with cascade: a rebuild of each table.
 CREATE TABLE projects_new (

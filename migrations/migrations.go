@@ -14,15 +14,6 @@ import (
 //go:embed *.sql
 var files embed.FS
 
-// Newest is the version of the schema that this program works with.
-func Newest() (int64, error) {
-	scripts, err := readScripts(files)
-	if err != nil {
-		return 0, err
-	}
-	return scripts[len(scripts)-1].version, nil
-}
-
 // Version returns the version of the database's schema, 0 for an empty one, and
 // whether everything that belongs to it was finished.
 func Version(ctx context.Context, db *sql.DB) (version int64, finished bool, err error) {
@@ -45,10 +36,7 @@ func Version(ctx context.Context, db *sql.DB) (version int64, finished bool, err
 
 // Apply brings the database to the newest version and returns it.
 func Apply(ctx context.Context, db *sql.DB) (int64, error) {
-	newest, err := Newest()
-	if err != nil {
-		return 0, err
-	}
+	newest := Newest()
 	return newest, To(ctx, db, newest, nil)
 }
 
@@ -144,18 +132,11 @@ func List() ([]Migration, error) {
 
 // Newest returns the newest version of the schema that this program knows.
 func Newest() (newest int64) {
-	names, err := fs.Glob(files, "*.sql")
+	list, err := List()
 	if err != nil {
-		panic("migrations: " + err.Error()) // the pattern is ours
+		panic(err) // the files are in the binary, and tests read them
 	}
-	for _, name := range names {
-		version, err := goose.NumericComponent(name)
-		if err != nil {
-			panic("migrations: " + err.Error()) // the files are in the binary
-		}
-		newest = max(newest, version)
-	}
-	return newest
+	return list[len(list)-1].Version
 }
 
 // NewerSchemaError says that the database was written by a newer Maestro.
