@@ -10,6 +10,7 @@ CREATE TABLE settings (
 
 -- created_by and the like record who did it. They are not references: they
 -- outlive the user.
+DROP INDEX projects_created; -- SQLite reads a table's indexes with it when a column is added
 ALTER TABLE projects ADD COLUMN attributes TEXT NOT NULL DEFAULT '{}';
 ALTER TABLE projects ADD COLUMN created_by BLOB;
 ALTER TABLE projects ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
@@ -30,7 +31,6 @@ CREATE UNIQUE INDEX projects_name ON projects (tenant_id, name);
 -- One index orders the list and holds what else it is filtered and sorted by:
 -- a tenant's creates dirty pages of three trees, not of seven, which is 3.4 times
 -- the rate when they are spread over 100 tenants.
-DROP INDEX projects_created;
 CREATE INDEX projects_list ON projects (tenant_id, created_at, id, status, problem_class, updated_at, success_score);
 -- The finished projects' distributions, which the success score ranks within.
 CREATE INDEX projects_finished_impact ON projects (tenant_id, business_impact)
@@ -47,6 +47,7 @@ ALTER TABLE tenant_use ADD COLUMN outcome_changes INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX tenant_use_stale ON tenant_use (scores_stale_since) WHERE scores_stale_since IS NOT NULL;
 -- +maestro restore columns of tenant_use
 
+DROP INDEX artifacts_created;
 ALTER TABLE artifacts ADD COLUMN media_type TEXT NOT NULL DEFAULT '';
 ALTER TABLE artifacts ADD COLUMN is_active INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE artifacts ADD COLUMN created_by BLOB;
@@ -70,7 +71,6 @@ FROM kept_4_artifact_versions k WHERE artifacts.tenant_id = k.tenant_id AND arti
 CREATE UNIQUE INDEX artifacts_name ON artifacts (tenant_id, name, version);
 -- As with the projects: one index orders the list and holds what it is filtered,
 -- sorted and ranked by.
-DROP INDEX artifacts_created;
 CREATE INDEX artifacts_list ON artifacts (tenant_id, created_at, id, type, is_active, updated_at, usage_count,
     avg_impact_score, impact_count, impact_sum);
 CREATE INDEX artifacts_search_id ON artifacts (tenant_id, search_id);
@@ -214,12 +214,10 @@ CREATE TABLE kept_4_metric_ids (
 ) STRICT, WITHOUT ROWID;
 -- +maestro in chunks of projects
 INSERT INTO kept_4_metric_ids (series, time, seq, id)
-SELECT series, time, seq, id FROM (
-    SELECT s.id AS series, m.timestamp AS time, row_number() OVER (PARTITION BY s.id ORDER BY m.timestamp, m.id) AS seq, m.id AS id
-    FROM (SELECT tenant_id, id FROM projects WHERE $chunk) p
-    CROSS JOIN series s ON s.tenant_id = p.tenant_id AND s.project_id = p.id
-    CROSS JOIN process_metrics m ON m.tenant_id = s.tenant_id AND m.project_id = s.project_id AND m.metric_type = s.metric_type
-) WHERE substr(id, 1, 2) <> x'ffff';
+SELECT s.id, m.timestamp, row_number() OVER (PARTITION BY s.id ORDER BY m.timestamp, m.id), m.id
+FROM (SELECT tenant_id, id FROM projects WHERE $chunk) p
+CROSS JOIN series s ON s.tenant_id = p.tenant_id AND s.project_id = p.id
+CROSS JOIN process_metrics m ON m.tenant_id = s.tenant_id AND m.project_id = s.project_id AND m.metric_type = s.metric_type;
 -- +maestro forget metric_ids if empty
 DROP TABLE process_metrics;
 
@@ -239,8 +237,8 @@ CREATE INDEX idempotency_keys_created ON idempotency_keys (tenant_id, created_at
 -- +goose Down
 -- +maestro keep table idempotency_keys
 
--- The points as rows. One that never was a row gets an id that says where it was,
--- and stands behind those that were.
+-- The points as rows. One that never was a row gets an id that stands behind those
+-- of its time that were: the time of this way down, its series and its number.
 CREATE TABLE IF NOT EXISTS kept_4_metric_ids (
     series INTEGER NOT NULL,
     time   INTEGER NOT NULL,
@@ -260,9 +258,10 @@ CREATE TABLE process_metrics (
     FOREIGN KEY (tenant_id, project_id) REFERENCES projects (tenant_id, id) ON DELETE CASCADE
 ) STRICT, WITHOUT ROWID;
 INSERT INTO process_metrics
-SELECT s.tenant_id, coalesce(k.id, unhex(printf('ffff%012x%016x', s.id, p.seq))) AS row_id, s.project_id, s.metric_type, p.value, p.time,
+SELECT s.tenant_id, coalesce(k.id, unhex(printf('ffff%012x%08x%08x', d.at, s.id, p.seq))) AS row_id, s.project_id, s.metric_type, p.value, p.time,
        coalesce(p.metadata, '{}')
-FROM series s CROSS JOIN points p ON p.series = s.id LEFT JOIN kept_4_metric_ids k ON k.series = p.series AND k.time = p.time AND k.seq = p.seq
+FROM (SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER) AS at) d CROSS JOIN series s CROSS JOIN points p ON p.series = s.id
+     LEFT JOIN kept_4_metric_ids k ON k.series = p.series AND k.time = p.time AND k.seq = p.seq
 ORDER BY s.tenant_id, row_id;
 CREATE INDEX process_metrics_project ON process_metrics (tenant_id, project_id, timestamp);
 DROP TABLE kept_4_metric_ids;

@@ -42,8 +42,8 @@ func Apply(ctx context.Context, db *sql.DB) (int64, error) {
 
 // To brings the database to a version of the schema, up or down, one transaction
 // a migration. Foreign keys must be off on db's only connection, because tables
-// are rebuilt; every reference is checked before each commit. say, unless nil,
-// is told how far it is. Where To fails or is cut short, the next call does what
+// are rebuilt. say, unless nil,
+// is told how far it is. References are checked before the last commit. Where To fails or is cut short, the next call does what
 // is missing. A database of a version that is not known is a *NewerSchemaError.
 func To(ctx context.Context, db *sql.DB, version int64, say func(Progress)) error {
 	return to(ctx, db, files, version, say)
@@ -72,8 +72,9 @@ func to(ctx context.Context, db *sql.DB, files fs.FS, version int64, say func(Pr
 		return nil
 	}
 	var migrations []*goose.Migration
-	for _, s := range scripts {
-		migrations = append(migrations, goose.NewGoMigration(s.version, s.direction(true, say), s.direction(false, say)))
+	for i, s := range scripts {
+		lastDown := version == 0 && i == 0 || i > 0 && scripts[i-1].version == version
+		migrations = append(migrations, goose.NewGoMigration(s.version, s.direction(true, s.version == version, say), s.direction(false, lastDown, say)))
 	}
 	provider, err := goose.NewProvider(goose.DialectSQLite3, db, nil, goose.WithGoMigrations(migrations...), goose.WithDisableGlobalRegistry(true))
 	if err != nil {
@@ -98,13 +99,13 @@ func to(ctx context.Context, db *sql.DB, files fs.FS, version int64, say func(Pr
 }
 
 // direction makes one way of a script what goose runs in a transaction.
-func (s *script) direction(up bool, say func(Progress)) *goose.GoFunc {
+func (s *script) direction(up, last bool, say func(Progress)) *goose.GoFunc {
 	steps := s.up
 	if !up {
 		steps = s.down
 	}
 	return &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
-		r := &run{ctx: ctx, tx: tx, version: s.version, say: func(table string, done, total int64) {
+		r := &run{ctx: ctx, tx: tx, version: s.version, last: last, say: func(table string, done, total int64) {
 			say(Progress{Version: s.version, Name: s.name, Up: up, Table: table, Done: done, Total: total})
 		}}
 		return r.all(steps)
