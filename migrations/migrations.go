@@ -105,6 +105,9 @@ func (s *script) direction(up, last bool, say func(Progress)) *goose.GoFunc {
 		steps = s.down
 	}
 	return &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
+		if len(steps) == 0 {
+			return fmt.Errorf("%s has no way down", s.name)
+		}
 		r := &run{ctx: ctx, tx: tx, version: s.version, last: last, say: func(table string, done, total int64) {
 			say(Progress{Version: s.version, Name: s.name, Up: up, Table: table, Done: done, Total: total})
 		}}

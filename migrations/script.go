@@ -2,6 +2,7 @@ package migrations
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -154,9 +155,7 @@ func parseScript(name, text string) (*script, error) {
 	case lines.Err() != nil:
 		return nil, lines.Err()
 	case len(s.up) == 0:
-		return nil, fmt.Errorf("there is no way up")
-	case len(s.down) == 0:
-		return nil, fmt.Errorf("there is no way down")
+		return nil, errors.New("there is no way up")
 	case body.Len() > 0 || next.directive != plain:
 		return nil, fmt.Errorf("line %d: the statement does not end", next.line)
 	}
