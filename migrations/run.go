@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -37,11 +38,19 @@ type run struct {
 }
 
 func (r *run) all(steps []step) error {
-	for _, s := range steps {
+	for i := 0; i < len(steps); {
 		r.checked = false
-		if err := r.one(s); err != nil {
-			return fmt.Errorf("line %d: %w", s.line, err)
+		columns := addedColumns(steps[i:])
+		err := error(nil)
+		if columns > 0 {
+			err = r.addColumns(steps[i : i+columns])
+		} else {
+			err = r.one(steps[i])
 		}
+		if err != nil {
+			return fmt.Errorf("line %d: %w", steps[i].line, err)
+		}
+		i += max(columns, 1)
 	}
 	if r.checked || !r.last {
 		return nil // what is referred to is checked once, before all of it counts
@@ -89,6 +98,61 @@ func (r *run) one(s step) error {
 		return r.setAside()
 	}
 	return r.exec(s.text)
+}
+
+var addColumn = regexp.MustCompile(`^ALTER TABLE (\w+) ADD COLUMN `)
+
+// addedColumns counts the steps at the beginning that each add a column to the
+// same table.
+func addedColumns(steps []step) (n int) {
+	table := ""
+	for ; n < len(steps) && steps[n].directive == plain; n++ {
+		m := addColumn.FindStringSubmatch(steps[n].text)
+		if m == nil || n > 0 && m[1] != table {
+			break
+		}
+		table = m[1]
+	}
+	return n
+}
+
+// addColumns adds columns to a table. SQLite would read all rows of a STRICT table
+// for each of them. So they are added to an empty copy, whose SQL then becomes
+// the table's: rows that end early have the columns' defaults, as after ADD COLUMN.
+func (r *run) addColumns(steps []step) error {
+	table := addColumn.FindStringSubmatch(steps[0].text)[1]
+	create, _, err := r.definition(table)
+	if err != nil {
+		return err
+	}
+	name, columns, found := strings.Cut(create, "(")
+	if !found {
+		return fmt.Errorf("there is no table %s", table)
+	}
+	empty := table + "_extended"
+	if err := r.exec("CREATE TABLE " + empty + " (" + columns); err != nil {
+		return err
+	}
+	for _, s := range steps {
+		if err := r.exec("ALTER TABLE " + empty + strings.TrimPrefix(s.text, "ALTER TABLE "+table)); err != nil {
+			return err
+		}
+	}
+	extended, _, err := r.definition(empty)
+	if err != nil {
+		return err
+	}
+	_, columns, _ = strings.Cut(extended, "(")
+	if err := r.exec("DROP TABLE " + empty); err != nil {
+		return err
+	}
+	if err := r.exec("PRAGMA writable_schema = on"); err != nil {
+		return err
+	}
+	if err := r.exec("UPDATE sqlite_schema SET sql = ? WHERE type = 'table' AND name = ?", name+"("+columns, table); err != nil {
+		return err
+	}
+	return r.exec("PRAGMA writable_schema = reset")
 }
 
 func (r *run) exec(text string, args ...any) error {
