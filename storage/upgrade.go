@@ -228,7 +228,7 @@ func (m *migration) work(ctx context.Context, exists bool) error {
 		if size, err = m.copyFile(databaseName, workName); err != nil {
 			return err
 		}
-	} else if err := ensureFile(m.path(workName)); err != nil {
+	} else if err := m.create(workName); err != nil {
 		return err
 	}
 	if err := m.migrateWork(ctx, size); err != nil {
@@ -294,6 +294,14 @@ func quickCheck(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
+// create makes an empty file, with the mode that SQLite would take from the umask.
+func (m *migration) create(name string) error {
+	if err := m.before("create " + name); err != nil {
+		return err
+	}
+	return ensureFile(m.path(name))
+}
+
 // copyFile copies a file of the directory, sharing its blocks where the file
 // system can.
 func (m *migration) copyFile(from, to string) (size int64, err error) {
@@ -354,7 +362,7 @@ func (m *migration) swap(exists bool, version int64) (snapshot string, err error
 // fails here fails nothing: the next start does it.
 func (m *migration) keepAside(version string) (snapshot string) {
 	name := filepath.Join(snapshotsName, "schema-"+version+"-"+m.Now().UTC().Format("20060102T150405.000000Z")+".db")
-	if err := os.MkdirAll(m.path(snapshotsName), 0o700); err != nil {
+	if m.before("create "+snapshotsName) != nil || os.MkdirAll(m.path(snapshotsName), 0o700) != nil {
 		return m.path(asideName)
 	}
 	if err := m.rename(asideName, name); err != nil {

@@ -182,29 +182,35 @@ func legacyDigests(t *testing.T, dir string, upgraded bool) map[string]string {
 		if upgraded && table == "process_metrics" {
 			from = upgradedMetrics
 		}
-		rows, err := db.Query("SELECT " + columns + " FROM " + from + " ORDER BY id")
-		if err != nil {
-			t.Fatal(err)
-		}
-		hash, n := sha256.New(), 0
-		values := make([]any, strings.Count(columns, ",")+1)
-		into := make([]any, len(values))
-		for i := range values {
-			into[i] = &values[i]
-		}
-		for rows.Next() {
-			if err := rows.Scan(into...); err != nil {
-				t.Fatal(err)
-			}
-			fmt.Fprintf(hash, "%#v\n", values)
-			n++
-		}
-		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-			t.Fatal(err)
-		}
-		found[table] = fmt.Sprintf("%d rows %s", n, hex.EncodeToString(hash.Sum(nil)))
+		found[table] = rowsDigest(t, db, columns, from)
 	}
 	return found
+}
+
+// rowsDigest returns how many rows a query has and a digest of them.
+func rowsDigest(t *testing.T, db *sql.DB, columns, from string) string {
+	t.Helper()
+	rows, err := db.Query("SELECT " + columns + " FROM " + from + " ORDER BY id, 2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	hash, n := sha256.New(), 0
+	values := make([]any, strings.Count(columns, ",")+1)
+	into := make([]any, len(values))
+	for i := range values {
+		into[i] = &values[i]
+	}
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(hash, "%#v\n", values)
+		n++
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%d rows %s", n, hex.EncodeToString(hash.Sum(nil)))
 }
 
 // openRaw opens the database of a directory that nobody has open.
