@@ -8,7 +8,7 @@ GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.6.0
 
 export CGO_ENABLED = 0
 
-.PHONY: run build test evaluate race races kill lint vuln bench fuzz ui e2e demo openapi client clean
+.PHONY: run build test evaluate race races kill sweep upgrade lint vuln bench fuzz ui e2e demo openapi client clean
 
 run: build ## serve on 127.0.0.1:8080, with sample data in a new data directory
 	bin/maestro serve --demo
@@ -33,6 +33,12 @@ kill: ## 50 times SIGKILL under 64 clients, and after logouts, rotations and new
 
 races: ## 10 000 rounds of refreshes against the end of their session; a minute
 	MAESTRO_RACE_ROUNDS=10000 go test ./server -run TestNoRefreshOutlives -count=1 -timeout 30m -v
+
+sweep: ## an upgrade cut short at each of its writes; some minutes
+	go test ./storage -run TestUpgrade -count=1 -timeout 60m -v -args -every-cut
+
+upgrade: ## a pre-tenancy database of 3.3 million rows up, down and up again: rows/s, time, memory; some minutes
+	go test ./storage -run TestUpgradeOfALargeDatabase -count=1 -timeout 60m -v -args -scale 1
 
 lint: ## fetches the linters as Go modules
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these"; exit 1; }

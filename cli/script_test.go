@@ -124,6 +124,7 @@ func setUp(env *testscript.Env, url string, operator *client.Client) error {
 		return err
 	}
 	env.Setenv("TABLES", tables)
+	env.Setenv("DIRECTORIES", filepath.Join(filepath.Dir(tables), "directories"))
 	env.Setenv("FREE", free) // an address that nobody listens on
 	env.Setenv("HOME", env.WorkDir)
 	env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))

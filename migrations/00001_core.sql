@@ -80,10 +80,17 @@ CREATE TABLE predictions (
     created_at              INTEGER NOT NULL
 ) STRICT;
 
+-- +maestro restore table projects
+-- +maestro restore table artifacts
+-- +maestro restore table artifact_usage
+-- +maestro restore table team_members
+-- +maestro restore table process_metrics
+-- +maestro restore table predictions
+
 -- +goose Down
-DROP TABLE predictions;
-DROP TABLE process_metrics;
-DROP TABLE team_members;
-DROP TABLE artifact_usage;
-DROP TABLE artifacts;
-DROP TABLE projects;
+-- +maestro keep table predictions
+-- +maestro keep table process_metrics
+-- +maestro keep table team_members
+-- +maestro keep table artifact_usage
+-- +maestro keep table artifacts
+-- +maestro keep table projects

@@ -118,3 +118,24 @@ CREATE TABLE links (
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX links_digest ON links (digest);
 CREATE INDEX links_expires ON links (expires_at);
+
+-- What a way down kept.
+-- +maestro restore columns of tenants
+-- +maestro restore table installation
+-- +maestro restore table users
+-- +maestro restore table roles
+-- +maestro restore table user_roles
+-- +maestro restore table sessions
+-- +maestro restore table api_tokens
+-- +maestro restore table links
+
+-- +goose Down
+-- +maestro keep table links
+-- +maestro keep table api_tokens
+-- +maestro keep table sessions
+-- +maestro keep table user_roles
+-- +maestro keep table roles
+-- +maestro keep table users
+-- +maestro keep table installation
+-- +maestro keep columns of tenants: epoch
+-- +maestro drop columns of tenants: epoch

@@ -37,3 +37,10 @@ CREATE TABLE audit_chains (
     pruned_hash     BLOB    NOT NULL,
     pruned_time     INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
+
+-- +maestro restore table audit_events
+-- +maestro restore table audit_chains
+
+-- +goose Down
+-- +maestro keep table audit_chains
+-- +maestro keep table audit_events

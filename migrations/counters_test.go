@@ -2,27 +2,14 @@ package migrations
 
 import (
 	"context"
-	"database/sql"
-	"path/filepath"
 	"testing"
-
-	"github.com/pressly/goose/v3"
 )
 
 // TestAnUpgradeCountsTheUses brings a database of the older system up, whose
 // counters are stale, and holds them to its rows.
 func TestAnUpgradeCountsTheUses(t *testing.T) {
-	db, err := sql.Open("sqlite", filepath.Join(t.TempDir(), "test.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	db.SetMaxOpenConns(1)
-	provider, err := goose.NewProvider(goose.DialectSQLite3, db, files)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := provider.UpTo(context.Background(), 1); err != nil {
+	db := openDatabase(t)
+	if err := To(context.Background(), db, 1, nil); err != nil {
 		t.Fatal(err)
 	}
 	for _, statement := range []string{

@@ -6,6 +6,13 @@
 // bring the rest. A fresh installation runs through all of them, so there is one
 // way to a schema and no second description of it.
 //
+// Every migration has a way down that loses nothing. What the older schema has no
+// place for is kept in side tables, kept_<version>_<what>, which are no part of a
+// schema, and the way up brings it back. Comments that begin with "-- +maestro"
+// say so before the statements (script.go has the list): keep and restore tables
+// and columns, work on a large table in chunks, set aside what refers to nothing.
+// References are checked before the last commit.
+//
 // Conventions: tables are STRICT; ids are 16-byte blobs; times are integers,
 // microseconds since 1970 in UTC; free objects and lists are JSON text. Every
 // tenant-owned table has tenant_id first in its primary key and its indexes, and

@@ -15,7 +15,7 @@ const indexesOfTenants = `
 SELECT m.name, CASE l.origin WHEN 'pk' THEN m.name ELSE l.name END, l."unique", l.partial,
        (SELECT count(*) FROM pragma_index_info(l.name))
 FROM sqlite_schema m JOIN pragma_index_list(m.name) l
-WHERE m.type = 'table' AND EXISTS (SELECT 1 FROM pragma_table_info(m.name) c WHERE c.name = 'tenant_id')
+WHERE m.type = 'table' AND m.name NOT GLOB 'kept_*' AND EXISTS (SELECT 1 FROM pragma_table_info(m.name) c WHERE c.name = 'tenant_id')
 ORDER BY 1, 2`
 
 // writeStatistics tells SQLite's planner how tenants' rows are spread, the same

@@ -69,7 +69,7 @@ func TestCheckFindsReferencesToNothing(t *testing.T) {
 	s := openStore(t)
 	tenant := newTenant(t, s, "acme")
 	newProject(t, tenant, "p")
-	c, err := s.connect(migrationPragmas)
+	c, err := s.connect([]string{"journal_mode(wal)", "foreign_keys(0)"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,16 +3,12 @@ package storage
 import (
 	"context"
 	"crypto/rand"
-	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,8 +30,6 @@ var (
 	writerPragmas = []string{"journal_mode(wal)", "synchronous(full)", "foreign_keys(1)", "cache_size(-16000)",
 		"wal_autocheckpoint(0)", "journal_size_limit(67108864)"}
 	readerPragmas = []string{"query_only(1)", "cache_size(-2000)"}
-	// While tables are rebuilt, references would be followed; they are checked after.
-	migrationPragmas = []string{"journal_mode(wal)", "synchronous(full)", "foreign_keys(0)", "cache_size(-32000)"}
 )
 
 // Options configures Open.
@@ -106,15 +100,12 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 			return nil, fmt.Errorf("storage: %w", err)
 		}
 	}
-	if err := ensureFile(filepath.Join(o.Dir, databaseName)); err != nil {
-		return nil, fmt.Errorf("storage: %w", err)
-	}
 	s := &Store{dir: o.Dir, now: o.Now, log: o.Log, wanted: o.Readers, auditRetention: o.AuditRetention, wake: make(chan struct{}, 1), stop: make(chan struct{}),
 		standings: make(standings), rescoreAfter: make(map[tenancy.ID]time.Time)}
 	lessons := make(chan struct{}, lessonsAtOnce)
 	s.models = newLearned(lessons, &s.tasks, mostCellsKept, (*model).weigh)
 	if err := s.open(ctx); err != nil {
-		return nil, fmt.Errorf("storage: %w", err)
+		return nil, err
 	}
 	return s, nil
 }
@@ -170,30 +161,18 @@ func (s *Store) openReaders(connect func(pragmas []string) (*conn, error)) error
 
 // migrate runs before anything else has the database open.
 func (s *Store) migrate(ctx context.Context) (int64, error) {
-	connector, err := s.migrationConnector()
-	if err != nil {
-		return 0, err
+	newest := migrations.Newest()
+	begin := s.now()
+	done, err := Migrate(ctx, MigrateOptions{Dir: s.dir, Version: newest, Now: s.now, Progress: logProgress(s.log, s.now)})
+	if err == nil && done.Snapshot != "" {
+		s.log.Info("upgraded the database", "from", done.From, "to", done.To, "took", s.now().Sub(begin), "snapshot", done.Snapshot)
 	}
-	db := sql.OpenDB(connector)
-	defer db.Close()
-	db.SetMaxOpenConns(1)
-	return migrations.Apply(ctx, db)
+	return newest, err
 }
 
 // connect opens a connection of its own to the database.
 func (s *Store) connect(pragmas []string) (*conn, error) {
 	return openConn(filepath.Join(s.dir, databaseName), append(append([]string{}, commonPragmas...), pragmas...))
-}
-
-// migrationConnector opens the database through database/sql, which the
-// migrations speak.
-func (s *Store) migrationConnector() (driver.Connector, error) {
-	query := url.Values{"_pragma": append(append([]string{}, commonPragmas...), migrationPragmas...)}
-	path := filepath.ToSlash(filepath.Join(s.dir, databaseName))
-	if !strings.HasPrefix(path, "/") {
-		path = "./" + path
-	}
-	return sqlite.NewConnector("file:" + (&url.URL{Path: path}).EscapedPath() + "?" + query.Encode())
 }
 
 // ensureFile makes an empty file with mode 0600, because SQLite would take the
