@@ -30,7 +30,7 @@ var bodies = map[string]string{
 	"createTenant":       `{"name":"%s","slug":"%s"}`,
 	"createAPIToken":     `{"name":"%s","scopes":["projects:view"]}`,
 	"changePassword":     `{"current_password":"` + goodPassword + `","new_password":"another kettle under rain"}`,
-	"searchArtifacts":    `{"query":"%s"}`,
+	"searchArtifacts":    `{"query":"shared"}`,
 	"updateProject":      `{"description":"%s"}`,
 	"updateArtifact":     `{"description":"%s"}`,
 }
@@ -112,11 +112,11 @@ func newSide(admin *caller) *side {
 	return &side{tenant: admin.principal.Tenant, admin: admin, canary: "canary" + strings.ToLower(rand.Text()[:12])}
 }
 
-// text returns a text with the side's canary that nobody used before. It is a
-// valid name of everything.
+// text returns a text with the side's canary that nobody used before, and a word
+// that everybody's has. It is a valid name of everything.
 func (m *matrix) text(s *side) string {
 	m.numbered++
-	return fmt.Sprintf("%s%d", s.canary, m.numbered)
+	return fmt.Sprintf("shared-%s%d", s.canary, m.numbered)
 }
 
 // ask sends a request. Its id is always the same, so that two answers that say

@@ -27,6 +27,7 @@ func TestEveryIdOfEveryRoute(t *testing.T) {
 	theirs, ours := newSide(m.w.acme), newSide(m.w.beta)
 	m.w.user(ours.tenant, "both@beta.example", func(u *auth.UserFields) { u.IsOperator = true }, auth.RoleTenantAdmin)
 	both := m.w.login("both@beta.example")
+	m.must(m.w.operator, "PATCH", "/api/v1/tenants/"+theirs.tenant.String(), `{"name":"`+m.text(theirs)+`"}`)
 	colleague := m.w.enter(ours.tenant, "viewer@beta.example", auth.RoleViewer)
 
 	tried := 0
@@ -241,8 +242,11 @@ func (r *trial) malformed(at slot, own string) []string {
 
 // betrays fails the test when an answer shows anything of the other tenant.
 func (r *trial) betrays(a answer, asked string) {
+	if r.o.Permission == auth.Operator.String() {
+		return // who runs the installation sees every tenant's name
+	}
 	shown := strings.ReplaceAll(said(a), asked, "")
-	for _, secret := range append([]string{r.theirs.canary}, r.foreign...) {
+	for _, secret := range append([]string{r.theirs.canary, r.theirs.tenant.String()}, r.foreign...) {
 		if secret != asked && secret != "" && strings.Contains(shown, secret) {
 			r.t.Errorf("%s shows %s of another tenant: %s", a.name, secret, shown)
 		}

@@ -49,6 +49,12 @@ func TestRoutesDocumentAndPermissionsAreTheSame(t *testing.T) {
 			t.Errorf("%s is declared and not in the document", key)
 		}
 	}
+	for _, o := range document.all {
+		actions := map[string][]string{"GET": {"view"}, "HEAD": {"view"}, "PUT": {"update", "upload"}, "PATCH": {"update"}, "DELETE": {"delete"}}[o.method]
+		if _, action, found := strings.Cut(o.Permission, ":"); found && actions != nil && !slices.Contains(actions, action) {
+			t.Errorf("%s asks for %s, which is not one to %s", o, o.Permission, strings.Join(actions, " or "))
+		}
+	}
 	if len(document.all) != len(served) || len(served) != len(declared) {
 		t.Errorf("%d routes are served, %d declared, %d documented", len(served), len(declared), len(document.all))
 	}
