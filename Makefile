@@ -8,7 +8,7 @@ GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.6.0
 
 export CGO_ENABLED = 0
 
-.PHONY: run build test evaluate race races kill lint vuln bench fuzz ui e2e demo openapi client clean
+.PHONY: run build test evaluate race races kill mutants lint vuln bench fuzz ui e2e demo openapi client clean
 
 run: build ## serve on 127.0.0.1:8080, with sample data in a new data directory
 	bin/maestro serve --demo
@@ -33,6 +33,10 @@ kill: ## 50 times SIGKILL under 64 clients, and after logouts, rotations and new
 
 races: ## 10 000 rounds of refreshes against the end of their session; a minute
 	MAESTRO_RACE_ROUNDS=10000 go test ./server -run TestNoRefreshOutlives -count=1 -timeout 30m -v
+
+MUTANTS ?= all
+mutants: ## drop the tenant of one SQL statement after the other; each must fail a test. Minutes; MUTANTS=20 draws some, MUTANTS=selectProject names them; needs go alone
+	MAESTRO_MUTANTS=$(MUTANTS) go test ./storage -run TestEveryMutantIsKilled -count=1 -timeout 2h -v
 
 lint: ## fetches the linters as Go modules
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these"; exit 1; }
