@@ -138,7 +138,11 @@ func (m *matrix) ask(method, path, body string, headers http.Header) answer {
 	if err != nil {
 		m.t.Fatalf("%s %s: %v", method, path, err)
 	}
-	return answer{t: m.t, name: method + " " + path, status: response.StatusCode, header: response.Header, body: string(text)}
+	a := answer{t: m.t, name: method + " " + path, status: response.StatusCode, header: response.Header, body: string(text)}
+	if strings.HasPrefix(path, base) && (a.header.Get("Cache-Control") != "no-store" || a.header.Get("X-Content-Type-Options") != "nosniff") {
+		m.t.Errorf("%s answers %d with Cache-Control %q", a.name, a.status, a.header.Get("Cache-Control"))
+	}
+	return a
 }
 
 // as sends a request with a credential. A body is JSON unless headers, given in
@@ -325,6 +329,27 @@ func (m *matrix) own(s *side, o *operation) map[string]string {
 		ids[at.String()] = id
 	}
 	return ids
+}
+
+// valid makes valid requests of an operation by a side, about its own things: one
+// with what is required, then one with each of what may be left out besides.
+func (m *matrix) valid(s *side, o *operation) (requests []request) {
+	m.t.Helper()
+	slots := m.api.slots(o)
+	for _, extra := range append([]slot{{}}, slots...) {
+		if extra.must {
+			continue
+		}
+		ids := m.own(s, o)
+		for _, at := range slots {
+			if !at.must && at != extra {
+				delete(ids, at.String())
+			}
+		}
+		mediaType, body := m.body(s, o)
+		requests = append(requests, m.fill(o, mediaType, body, ids))
+	}
+	return requests
 }
 
 // request is an operation with everything filled in.

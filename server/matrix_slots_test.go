@@ -92,7 +92,7 @@ func (r *trial) run() {
 	if tables := changed(theirsBefore, r.digest(r.theirs.tenant)); len(tables) > 0 {
 		t.Errorf("%s with ids of another tenant changed its rows in %v", r.o, tables)
 	}
-	r.valid(slots, own)
+	r.succeeds()
 }
 
 // wrong makes what a slot must not be given, by what it is; the ids are of the
@@ -290,31 +290,16 @@ func withQuery(r request, query string) request {
 	return r
 }
 
-// valid sends what must succeed: with what is required, then with each of what may
-// be left out.
-func (r *trial) valid(slots []slot, own map[string]string) {
+// succeeds sends what must succeed.
+func (r *trial) succeeds() {
 	t := r.t
 	credential := r.callers[0].credential
 	if r.o.tenanted() && !r.o.Session {
 		credential = r.token(r.ours.admin, auth.APITokenFields{Scopes: []string{r.o.Permission}})
 	}
-	for _, at := range append([]slot{{}}, slots...) {
-		if at.must {
-			continue
-		}
-		ids := maps.Clone(r.base)
-		mediaType, body := r.mediaType, r.body
-		if at != (slot{}) {
-			ids = r.own(r.ours, r.o)
-			for _, other := range slots {
-				if other != at && !other.must {
-					delete(ids, other.String())
-				}
-			}
-			mediaType, body = r.matrix.body(r.ours, r.o)
-		}
+	for _, request := range r.valid(r.ours, r.o) {
 		before := r.digest(r.ours.tenant)
-		a := r.send(credential, r.fill(r.o, mediaType, body, ids))
+		a := r.send(credential, request)
 		r.tried++
 		r.betrays(a, "")
 		if a.status < 200 || a.status > 299 {

@@ -66,15 +66,24 @@ func (m *twins) unchanged() func(after any) {
 func (m *twins) operation(o *operation, original *side) {
 	mine := *original
 	mine.admin = m.w.enter(original.tenant, m.text(original)+"@matrix.example", auth.RoleTenantAdmin)
-	mediaType, body := m.body(&mine, o)
-	r := m.fill(o, mediaType, body, m.own(&mine, o))
-	alone := ""
-	if o.reads() {
-		alone = said(m.send(mine.admin.credential, r))
+	for i, r := range m.valid(&mine, o) {
+		var key []string
+		if o.takes("Idempotency-Key") {
+			key = []string{"Idempotency-Key", fmt.Sprint("matrix ", o.ID, i)}
+		}
+		m.request(o, r, mine.admin.credential, key)
+	}
+}
+
+// request sends one valid request, with the header of a key if it has one.
+func (m *twins) request(o *operation, r request, credential string, key []string) {
+	alone := answer{}
+	if o.reads() || key != nil {
+		alone = m.send(credential, r, key...)
 	}
 	m.clone()
 	unchanged := m.unchanged()
-	a := m.send(mine.admin.credential, r)
+	a := m.send(credential, r, key...)
 	if a.status < 200 || a.status > 299 {
 		m.t.Errorf("%s beside a twin answers %d: %s", o, a.status, a.body)
 	}
@@ -82,9 +91,12 @@ func (m *twins) operation(o *operation, original *side) {
 		m.t.Errorf("%s shows the twin: %s", o, said(a))
 	}
 	if o.reads() {
-		if differ := apart(said(a), alone); differ != "" {
+		if differ := apart(said(a), said(alone)); differ != "" {
 			m.t.Errorf("%s answers beside a twin otherwise than alone:%s", o, differ)
 		}
+	}
+	if key != nil && (a.header.Get("Idempotency-Replayed") != "true" || a.body != alone.body) {
+		m.t.Errorf("%s beside a twin is not known to be repeated: %s", o, said(a))
 	}
 	unchanged(o)
 	if !o.reads() {
@@ -204,7 +216,7 @@ func (m *twins) columns(table string, offset int) (names, values string) {
 		switch {
 		case name == "tenant_id":
 			value = "$1"
-		case unique && kind == "BLOB":
+		case unique && kind == "BLOB", name == "fingerprint":
 			value = "randomblob(32)"
 		case unique && kind == "INTEGER":
 			value = fmt.Sprintf("%s + %d", name, offset)
