@@ -403,6 +403,14 @@ func (m *matrix) send(credential string, r request, headers ...string) answer {
 // out: that something was tried may be written down.
 func (m *matrix) digest(tenant tenancy.ID) map[string]string {
 	m.t.Helper()
+	digests := m.wholeDigest(tenant)
+	maps.DeleteFunc(digests, func(table, _ string) bool { return strings.HasPrefix(table, "audit") })
+	return digests
+}
+
+// wholeDigest is digest with the audit trail.
+func (m *matrix) wholeDigest(tenant tenancy.ID) map[string]string {
+	m.t.Helper()
 	digests := map[string]string{}
 	add := func(table, query string) {
 		rows, err := m.rows.Query(query, tenant[:])
@@ -432,9 +440,7 @@ func (m *matrix) digest(tenant tenancy.ID) map[string]string {
 		digests[table] = fmt.Sprintf("%d rows, %x", len(lines), sha256.Sum256([]byte(strings.Join(lines, "\n"))))
 	}
 	for _, table := range m.tables {
-		if !strings.HasPrefix(table, "audit") {
-			add(table, "SELECT * FROM "+table+" WHERE tenant_id = $1")
-		}
+		add(table, "SELECT * FROM "+table+" WHERE tenant_id = $1")
 	}
 	add("tenants", "SELECT * FROM tenants WHERE id = $1")
 	add("points", "SELECT p.* FROM points p JOIN series s ON s.id = p.series WHERE s.tenant_id = $1")
@@ -451,14 +457,27 @@ func changed(before, after map[string]string) (tables []string) {
 	return tables
 }
 
-// unlogged fails the test when a credential or a password stands in the log.
-func (m *matrix) unlogged() {
+// trailShows reports whether a text stands in a tenant's audit trail.
+func (m *matrix) trailShows(tenant tenancy.ID, text string) bool {
+	m.t.Helper()
+	var shown bool
+	err := m.rows.QueryRow(`SELECT EXISTS (SELECT 1 FROM audit_events WHERE tenant_id = $1
+		AND instr(object || coalesce(before, '') || coalesce(after, '') || address || request_id, $2) > 0)`, tenant[:], text).Scan(&shown)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return shown
+}
+
+// unlogged fails the test when a credential, a password or a text of a tenant's
+// stands in the log.
+func (m *matrix) unlogged(canaries ...string) {
 	m.t.Helper()
 	text := m.log.String()
 	if !strings.Contains(text, "request_id") {
 		m.t.Error("nothing was logged")
 	}
-	for _, secret := range []string{"eyJ", "mst_", "msr_", "Bearer ", goodPassword} {
+	for _, secret := range append(canaries, "eyJ", "mst_", "msr_", "Bearer ", goodPassword) {
 		if at := strings.Index(text, secret); at >= 0 {
 			m.t.Errorf("the log contains %q: %.200s", secret, text[max(0, at-100):])
 		}

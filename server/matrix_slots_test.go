@@ -25,6 +25,8 @@ import (
 func TestEveryIdOfEveryRoute(t *testing.T) {
 	m := newMatrix(t)
 	theirs, ours := newSide(m.w.acme), newSide(m.w.beta)
+	m.thing(theirs, "project", nil)
+	m.thing(theirs, "project", nil)
 	m.w.user(ours.tenant, "both@beta.example", func(u *auth.UserFields) { u.IsOperator = true }, auth.RoleTenantAdmin)
 	both := m.w.login("both@beta.example")
 	m.must(m.w.operator, "PATCH", "/api/v1/tenants/"+theirs.tenant.String(), `{"name":"`+m.text(theirs)+`"}`)
@@ -50,7 +52,13 @@ func TestEveryIdOfEveryRoute(t *testing.T) {
 	if tried < 1000 {
 		t.Errorf("tried only %d requests", tried)
 	}
-	m.unlogged()
+	m.unlogged(theirs.canary, ours.canary)
+	if m.trailShows(ours.tenant, theirs.canary) {
+		t.Error("the trail of the one tenant shows texts of the other")
+	}
+	if !m.trailShows(ours.tenant, ours.canary) {
+		t.Error("the trail shows no text of the tenant's own: is it looked for where it stands?")
+	}
 }
 
 // trial is one operation's turn.
@@ -83,14 +91,14 @@ func (r *trial) run() {
 			r.base[at.String()] = own[at.String()]
 		}
 	}
-	theirsBefore := r.digest(r.theirs.tenant)
+	theirsBefore := r.wholeDigest(r.theirs.tenant)
 	for _, at := range slots {
 		r.slot(at, own, foreign)
 	}
 	if r.hasCursor() {
 		r.cursor(foreign)
 	}
-	if tables := changed(theirsBefore, r.digest(r.theirs.tenant)); len(tables) > 0 {
+	if tables := changed(theirsBefore, r.wholeDigest(r.theirs.tenant)); len(tables) > 0 {
 		t.Errorf("%s with ids of another tenant changed its rows in %v", r.o, tables)
 	}
 	r.succeeds()
@@ -258,28 +266,31 @@ func (r *trial) hasCursor() bool {
 	return slices.ContainsFunc(r.o.Parameters, func(p parameter) bool { return p.In == "query" && p.Name == "cursor" })
 }
 
-// cursor carries a cursor of the other tenant's into a list.
+// cursor carries cursors of the other tenant's lists into a list: of the same one,
+// where its first page is not the last, and of another.
 func (r *trial) cursor(foreign map[string]string) {
-	by := r.theirs.admin
-	if len(foreign) == 0 && !r.o.tenanted() {
-		by = r.callers[0]
+	from := []request{{method: "GET", path: "/api/v1/projects"}}
+	if r.o.Permission != auth.Operator.String() {
+		from = append(from, r.fill(r.o, "", "", foreign))
 	}
-	for _, from := range []request{r.fill(r.o, "", "", foreign), {method: "GET", path: "/api/v1/projects"}} {
+	carried := 0
+	for _, list := range from {
 		var page struct {
 			Next *string `json:"next_cursor"`
 		}
-		a := r.send(by.credential, withQuery(from, "limit=1"))
+		a := r.send(r.theirs.admin.credential, withQuery(list, "limit=1"))
 		if err := json.Unmarshal([]byte(a.body), &page); err != nil || page.Next == nil {
 			continue
-		}
-		if from.path == r.o.path && !r.o.tenanted() {
-			continue // it is the caller's own
 		}
 		if a := r.send(r.callers[0].credential, withQuery(r.fill(r.o, "", "", r.base), "limit=1&cursor="+*page.Next)); a.status != 400 {
 			r.t.Errorf("%s with a cursor of another tenant answers %d, want 400: %s", r.o, a.status, a.body)
 		}
-		r.tried++
+		carried++
 	}
+	if carried == 0 {
+		r.t.Errorf("no list of the other tenant has a second page")
+	}
+	r.tried += carried
 }
 
 func withQuery(r request, query string) request {
