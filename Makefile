@@ -8,7 +8,7 @@ GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.6.0
 
 export CGO_ENABLED = 0
 
-.PHONY: run build test evaluate race races kill sweep upgrade lint vuln bench fuzz ui e2e demo openapi client clean
+.PHONY: run build test evaluate race races kill sweep upgrade mutants lint vuln bench fuzz ui e2e demo openapi client clean
 
 run: build ## serve on 127.0.0.1:8080, with sample data in a new data directory
 	bin/maestro serve --demo
@@ -39,6 +39,10 @@ sweep: ## an upgrade cut short at each of its writes; some minutes
 
 upgrade: ## a pre-tenancy database of 3.3 million rows up, down and up again: rows/s, time, memory; some minutes
 	go test ./storage -run TestUpgradeOfALargeDatabase -count=1 -timeout 60m -v -args -scale 1
+
+MUTANTS ?= all
+mutants: ## drop the tenant of one SQL statement after the other; each must fail a test. Minutes; MUTANTS=20 draws some, MUTANTS=selectProject names them; needs go alone
+	MAESTRO_MUTANTS=$(MUTANTS) go test ./storage -run TestEveryMutantIsKilled -count=1 -timeout 2h -v
 
 lint: ## fetches the linters as Go modules
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these"; exit 1; }

@@ -1,6 +1,12 @@
 package cli_test
 
 import (
+	"bufio"
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -36,5 +42,51 @@ func TestTheEnvironmentsOperatorIsMadeOnce(t *testing.T) {
 	}
 	if err := start("short"); err != nil {
 		t.Errorf("the second start: %v", err)
+	}
+}
+
+// TestLargeHeadersAreRefusedEarly sends more of a header than is ever needed. What
+// fits is refused as any token that is none; the rest is not read to its end.
+func TestLargeHeadersAreRefusedEarly(t *testing.T) {
+	appliance := &cli.Appliance{Hash: auth.HasherConfig{InsecureTestCost: bcrypt.MinCost}, Settings: cli.ServeSettings{Data: t.TempDir(), Listen: "127.0.0.1:0", DrainTimeout: 5 * time.Second}}
+	if err := appliance.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := appliance.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	for name, test := range map[string]struct {
+		header string
+		want   int
+	}{
+		"a token of 32 KiB":          {"Authorization: Bearer " + strings.Repeat("a", 32<<10), 401},
+		"20 000 segments":            {"Authorization: Bearer " + strings.Repeat("a.", 20_000), 401},
+		"a token of 8 MiB of dots":   {"Authorization: Bearer " + strings.Repeat(".", 8<<20), 431},
+		"100 000 headers":            {strings.Repeat("X: y\r\n", 100_000) + "X: y", 431},
+		"8 MiB of another header":    {"X-Request-Id: " + strings.Repeat("a", 8<<20), 431},
+		"a name that does not end":   {strings.Repeat("a", 8<<20), 431},
+		"a cookie of half a million": {"Cookie: " + strings.Repeat("a=b; ", 100_000), 431},
+	} {
+		connection, err := net.Dial("tcp", strings.TrimPrefix(appliance.URL(), "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() { // the server stops reading before the end, so the writing may fail
+			_, _ = connection.Write([]byte("GET /api/v1/projects HTTP/1.1\r\nHost: x\r\n" + test.header + "\r\n\r\n"))
+		}()
+		response, err := http.ReadResponse(bufio.NewReader(connection), nil)
+		switch {
+		case test.want == 431 && errors.Is(err, syscall.ECONNRESET): // cut off while it still sends
+		case err != nil:
+			t.Errorf("%s: %v", name, err)
+		default:
+			if response.StatusCode != test.want {
+				t.Errorf("%s: answered %d, want %d", name, response.StatusCode, test.want)
+			}
+			response.Body.Close()
+		}
+		connection.Close()
 	}
 }

@@ -7,4 +7,10 @@
 // its body; the handler, which parses, calls the store and renders. Each of these
 // stands in one place and no handler repeats one. A route that declares no
 // permission does not start.
+//
+// A route that is added is tried by the matrix (matrix_test.go) without a word:
+// from everybody, with everybody's ids, beside tenants that have the same ids. What
+// the document does not say of it, the failure asks for: what an id is the id of
+// (references.go), a body that its schema does not tell, how a thing is made
+// (matrix_fixture_test.go).
 package server

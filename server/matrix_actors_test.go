@@ -295,8 +295,11 @@ func (m *matrix) formers() (actors []actor) {
 	var page struct{ Items []auth.APIToken }
 	m.must(m.w.acme, "GET", "/api/v1/auth/tokens?limit=1", "").into(&page)
 	m.must(m.w.acme, "DELETE", "/api/v1/auth/tokens/"+page.Items[0].ID.String(), "")
-	m.w.clock.pass(2 * time.Second)
-	return append(actors, bearer("an expired API token", expired), bearer("a deleted API token", removed), bearer("an API token with a letter changed", m.damaged()))
+	now := m.w.clock.Now().Unix()
+	lapsed := signingKey(m.t, m.w.dir).token(with(claimsOf(m.t, m.w.acme.credential), "iat", now-60, "nbf", now-60, "exp", now+1), nil)
+	m.must(m.w.acme.with(lapsed), "GET", "/api/v1/auth/me", "")
+	m.w.clock.pass(time.Second + auth.Leeway + time.Second)
+	return append(actors, bearer("expired since it was used", lapsed), bearer("an expired API token", expired), bearer("a deleted API token", removed), bearer("an API token with a letter changed", m.damaged()))
 }
 
 // damaged is an API token that holds but for one letter.

@@ -30,7 +30,7 @@ var bodies = map[string]string{
 	"createTenant":       `{"name":"%s","slug":"%s"}`,
 	"createAPIToken":     `{"name":"%s","scopes":["projects:view"]}`,
 	"changePassword":     `{"current_password":"` + goodPassword + `","new_password":"another kettle under rain"}`,
-	"searchArtifacts":    `{"query":"%s"}`,
+	"searchArtifacts":    `{"query":"shared"}`,
 	"updateProject":      `{"description":"%s"}`,
 	"updateArtifact":     `{"description":"%s"}`,
 }
@@ -112,11 +112,11 @@ func newSide(admin *caller) *side {
 	return &side{tenant: admin.principal.Tenant, admin: admin, canary: "canary" + strings.ToLower(rand.Text()[:12])}
 }
 
-// text returns a text with the side's canary that nobody used before. It is a
-// valid name of everything.
+// text returns a text with the side's canary that nobody used before, and a word
+// that everybody's has. It is a valid name of everything.
 func (m *matrix) text(s *side) string {
 	m.numbered++
-	return fmt.Sprintf("%s%d", s.canary, m.numbered)
+	return fmt.Sprintf("shared-%s%d", s.canary, m.numbered)
 }
 
 // ask sends a request. Its id is always the same, so that two answers that say
@@ -138,7 +138,11 @@ func (m *matrix) ask(method, path, body string, headers http.Header) answer {
 	if err != nil {
 		m.t.Fatalf("%s %s: %v", method, path, err)
 	}
-	return answer{t: m.t, name: method + " " + path, status: response.StatusCode, header: response.Header, body: string(text)}
+	a := answer{t: m.t, name: method + " " + path, status: response.StatusCode, header: response.Header, body: string(text)}
+	if strings.HasPrefix(path, base) && (a.header.Get("Cache-Control") != "no-store" || a.header.Get("X-Content-Type-Options") != "nosniff") {
+		m.t.Errorf("%s answers %d with Cache-Control %q", a.name, a.status, a.header.Get("Cache-Control"))
+	}
+	return a
 }
 
 // as sends a request with a credential. A body is JSON unless headers, given in
@@ -327,6 +331,27 @@ func (m *matrix) own(s *side, o *operation) map[string]string {
 	return ids
 }
 
+// valid makes valid requests of an operation by a side, about its own things: one
+// with what is required, then one with each of what may be left out besides.
+func (m *matrix) valid(s *side, o *operation) (requests []request) {
+	m.t.Helper()
+	slots := m.api.slots(o)
+	for _, extra := range append([]slot{{}}, slots...) {
+		if extra.must {
+			continue
+		}
+		ids := m.own(s, o)
+		for _, at := range slots {
+			if !at.must && at != extra {
+				delete(ids, at.String())
+			}
+		}
+		mediaType, body := m.body(s, o)
+		requests = append(requests, m.fill(o, mediaType, body, ids))
+	}
+	return requests
+}
+
 // request is an operation with everything filled in.
 type request struct {
 	method, path, mediaType, body string
@@ -378,6 +403,14 @@ func (m *matrix) send(credential string, r request, headers ...string) answer {
 // out: that something was tried may be written down.
 func (m *matrix) digest(tenant tenancy.ID) map[string]string {
 	m.t.Helper()
+	digests := m.wholeDigest(tenant)
+	maps.DeleteFunc(digests, func(table, _ string) bool { return strings.HasPrefix(table, "audit") })
+	return digests
+}
+
+// wholeDigest is digest with the audit trail.
+func (m *matrix) wholeDigest(tenant tenancy.ID) map[string]string {
+	m.t.Helper()
 	digests := map[string]string{}
 	add := func(table, query string) {
 		rows, err := m.rows.Query(query, tenant[:])
@@ -407,9 +440,7 @@ func (m *matrix) digest(tenant tenancy.ID) map[string]string {
 		digests[table] = fmt.Sprintf("%d rows, %x", len(lines), sha256.Sum256([]byte(strings.Join(lines, "\n"))))
 	}
 	for _, table := range m.tables {
-		if !strings.HasPrefix(table, "audit") {
-			add(table, "SELECT * FROM "+table+" WHERE tenant_id = $1")
-		}
+		add(table, "SELECT * FROM "+table+" WHERE tenant_id = $1")
 	}
 	add("tenants", "SELECT * FROM tenants WHERE id = $1")
 	add("points", "SELECT p.* FROM points p JOIN series s ON s.id = p.series WHERE s.tenant_id = $1")
@@ -426,14 +457,27 @@ func changed(before, after map[string]string) (tables []string) {
 	return tables
 }
 
-// unlogged fails the test when a credential or a password stands in the log.
-func (m *matrix) unlogged() {
+// trailShows reports whether a text stands in a tenant's audit trail.
+func (m *matrix) trailShows(tenant tenancy.ID, text string) bool {
+	m.t.Helper()
+	var shown bool
+	err := m.rows.QueryRow(`SELECT EXISTS (SELECT 1 FROM audit_events WHERE tenant_id = $1
+		AND instr(object || coalesce(before, '') || coalesce(after, '') || address || request_id, $2) > 0)`, tenant[:], text).Scan(&shown)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return shown
+}
+
+// unlogged fails the test when a credential, a password or a text of a tenant's
+// stands in the log.
+func (m *matrix) unlogged(canaries ...string) {
 	m.t.Helper()
 	text := m.log.String()
 	if !strings.Contains(text, "request_id") {
 		m.t.Error("nothing was logged")
 	}
-	for _, secret := range []string{"eyJ", "mst_", "msr_", "Bearer ", goodPassword} {
+	for _, secret := range append(canaries, "eyJ", "mst_", "msr_", "Bearer ", goodPassword) {
 		if at := strings.Index(text, secret); at >= 0 {
 			m.t.Errorf("the log contains %q: %.200s", secret, text[max(0, at-100):])
 		}

@@ -49,6 +49,12 @@ func TestRoutesDocumentAndPermissionsAreTheSame(t *testing.T) {
 			t.Errorf("%s is declared and not in the document", key)
 		}
 	}
+	for _, o := range document.all {
+		actions := map[string][]string{"GET": {"view"}, "HEAD": {"view"}, "PUT": {"update", "upload"}, "PATCH": {"update"}, "DELETE": {"delete"}}[o.method]
+		if _, action, found := strings.Cut(o.Permission, ":"); found && actions != nil && !slices.Contains(actions, action) {
+			t.Errorf("%s asks for %s, which is not one to %s", o, o.Permission, strings.Join(actions, " or "))
+		}
+	}
 	if len(document.all) != len(served) || len(served) != len(declared) {
 		t.Errorf("%d routes are served, %d declared, %d documented", len(served), len(declared), len(document.all))
 	}
@@ -300,6 +306,25 @@ func TestOnlyDeclaredMethods(t *testing.T) {
 			guarded(a)
 			if got := strings.Split(a.header.Get("Allow"), ", "); a.status != 405 || !slices.Equal(got, allowed) {
 				t.Errorf("%s %s answers %d and allows %v, want 405 and %v", method, path, a.status, got, allowed)
+			}
+		}
+	}
+}
+
+// TestWhatIsNotServed asks the API's listener for what others serve, and for the
+// routes of the control socket, as somebody who may do everything.
+func TestWhatIsNotServed(t *testing.T) {
+	m := newMatrix(t)
+	for _, path := range []string{"/backup", "/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/cmdline", "/debug/vars", "/metrics/internal", "/server-status", "/actuator/env",
+		"/.env", "/.git/config", "/maestro.db", "/keys/secret.key", "/run/control.sock", "/docs/../maestro.db", "/docs/..%2fmaestro.db", "/docs/%2e%2e/go.mod", "/api/v1", "/api/v1/", "/api/v1/backup",
+		"/api/v1/projects/", "//api/v1/projects", "/api//v1/projects", "/API/V1/projects", "/api/v1/Projects", "/api/v1/projects%2f", "/api/v1/projects;x=1", "/api/v1/../v1/projects", "/api/v1/%70rojects/"} {
+		for _, method := range []string{"GET", "POST"} {
+			a := m.as(m.w.operator.credential, method, path, "")
+			if a.status != 404 && a.status != 405 && a.status != 400 {
+				t.Errorf("%s %s answers %d: %.200s", method, path, a.status, a.body)
+			}
+			if strings.Contains(a.body, "maestro.db") || strings.Contains(a.body, "goroutine") {
+				t.Errorf("%s %s shows %.200s", method, path, a.body)
 			}
 		}
 	}
