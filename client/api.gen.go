@@ -953,8 +953,10 @@ type RankedArtifact struct {
 	TenantID string   `json:"tenant_id"`
 	Type     string   `json:"type"`
 	// UTC, RFC 3339 with microseconds; a date alone means midnight
-	UpdatedAt  string `json:"updated_at"`
-	UsageCount int64  `json:"usage_count"`
+	UpdatedAt string `json:"updated_at"`
+	// Null unless asked for, and while fewer than 3 finished projects used it, or did not
+	Uplift     *Uplift `json:"uplift"`
+	UsageCount int64   `json:"usage_count"`
 	// Unique with the name in the tenant
 	Version string `json:"version"`
 }
@@ -1284,7 +1286,9 @@ type Uplift struct {
 }
 
 type Usage struct {
-	ArtifactID string `json:"artifact_id"`
+	ArtifactID      string `json:"artifact_id"`
+	ArtifactName    string `json:"artifact_name"`
+	ArtifactVersion string `json:"artifact_version"`
 	// Free JSON object of at most 16 KiB
 	Context      map[string]any `json:"context"`
 	CreatedBy    *string        `json:"created_by"`
@@ -1292,6 +1296,7 @@ type Usage struct {
 	ImpactScore  *float64       `json:"impact_score"`
 	ImpactSource *string        `json:"impact_source"`
 	ProjectID    string         `json:"project_id"`
+	ProjectName  string         `json:"project_name"`
 	TenantID     string         `json:"tenant_id"`
 	// UTC, RFC 3339 with microseconds; a date alone means midnight
 	UsedAt string `json:"used_at"`
@@ -1991,6 +1996,12 @@ type ListProjectsParams struct {
 	CreatedFrom string `query:"created_from"`
 	// Only projects recorded before this time
 	CreatedUntil string `query:"created_until"`
+	// Only projects completed at this time or later
+	CompletedFrom string `query:"completed_from"`
+	// Only projects completed before this time
+	CompletedUntil string `query:"completed_until"`
+	// Only projects whose name or description contains each of these words, at most eight; a to z in either case
+	Q string `query:"q"`
 }
 
 // ListProjects: List projects, newest first unless sorted. GET /api/v1/projects (projects:view).
@@ -2296,6 +2307,8 @@ type TopArtifactsParams struct {
 	Type string `query:"type"`
 	// By the scores from projects of this class alone
 	ProblemClass string `query:"problem_class"`
+	// With the uplift of each artifact; then at most 100
+	Uplift *bool `query:"uplift"`
 }
 
 // TopArtifacts: Rank the active artifacts by how much they help. GET /api/v1/artifacts/top (artifacts:view).

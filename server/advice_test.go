@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"maestro/problem"
+	"maestro/registry"
 	"maestro/tracking"
 )
 
@@ -194,5 +195,37 @@ func TestDocumentsOfArtifactsNeedThePermission(t *testing.T) {
 	}
 	if got := planner.send("POST", "/projects/similar", ask).want(200).body; strings.Contains(got, "secret") {
 		t.Errorf("without artifacts:view: %s", got)
+	}
+}
+
+func TestTheRankingShowsUpliftWhenAsked(t *testing.T) {
+	w := newWorld(t)
+	artifact := w.acme.proven(12)
+	var analytics registry.Analytics
+	w.viewer.send("GET", "/artifacts/"+artifact+"/analytics", "").want(200).into(&analytics)
+	var top struct{ Items []registry.RankedArtifact }
+	w.viewer.send("GET", "/artifacts/top", "").want(200).into(&top)
+	if len(top.Items) != 1 || top.Items[0].Uplift != nil {
+		t.Errorf("unasked: %+v", top.Items)
+	}
+	w.viewer.send("GET", "/artifacts/top?uplift=true", "").want(200).into(&top)
+	if got := top.Items[0].Uplift; got == nil || *got != *analytics.Uplift || got.Used != 6 {
+		t.Errorf("the ranking shows %+v, the analytics %+v", got, analytics.Uplift)
+	}
+	w.viewer.send("GET", "/artifacts/top?uplift=true&limit=101", "").problem(problem.Validation)
+}
+
+func TestUsagesNameWhatTheyAreOf(t *testing.T) {
+	w := newWorld(t)
+	artifact := w.acme.proven(1)
+	project := w.acme.made("/projects", `{"name":"new"}`)
+	made := w.acme.send("POST", "/artifacts/"+artifact+"/use", fmt.Sprintf(`{"project_id":%q}`, project)).want(201)
+	for _, path := range []string{"/artifacts/" + artifact + "/usages", "/projects/" + project + "/usages"} {
+		if list := w.viewer.send("GET", path, "").want(200).body; !strings.Contains(list, made.body) {
+			t.Errorf("%s has %s, want %s", path, list, made.body)
+		}
+	}
+	if !strings.Contains(made.body, `"artifact_name":"Feature store","artifact_version":"1"`) || !strings.Contains(made.body, `"project_name":"new"`) {
+		t.Errorf("named as %s", made.body)
 	}
 }
