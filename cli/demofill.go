@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -16,7 +17,9 @@ import (
 
 	"maestro/client"
 	"maestro/problem"
+	"maestro/tenancy"
 	"maestro/testdata/projects"
+	"maestro/tracking"
 )
 
 // fillDemo makes the tenants that have no account among logins, and what is in
@@ -53,8 +56,8 @@ func (a *app) fillDemo(ctx context.Context, operator *client.Client, logins []de
 	return nil
 }
 
-// fillTenant imports a history, records its practices with their usages, adds
-// the files that the history comes from, and begins a project that uses those.
+// fillTenant imports a history, predicts the last of its projects before they are
+// completed, records the history's practices with their usages, adds the files that the history comes from, and begins a project that uses those.
 func (a *app) fillTenant(ctx context.Context, url string, login demoLogin, h *history) error {
 	c, err := loggedIn(ctx, url, login)
 	if err != nil {
@@ -68,8 +71,14 @@ func (a *app) fillTenant(ctx context.Context, url string, login demoLogin, h *hi
 	if err != nil {
 		return err
 	}
-	if err := a.importAll(ctx, c, rows, false); err != nil {
+	replayed := rows[len(rows)-replayedProjects:]
+	if err := a.importAll(ctx, c, rows[:len(rows)-replayedProjects], false); err != nil {
 		return err
+	}
+	for i := range replayed {
+		if err := replay(ctx, c, &replayed[i].fields); err != nil {
+			return err
+		}
 	}
 	if err := a.recordPractices(ctx, c, h); err != nil {
 		return err
@@ -82,10 +91,56 @@ func (a *app) fillTenant(ctx context.Context, url string, login demoLogin, h *hi
 	if err != nil {
 		return err
 	}
+	if _, err := c.CreatePrediction(ctx, client.CreatePredictionParams{}, client.PredictionRequest{ProjectID: &research.ID}); err != nil {
+		return err
+	}
 	if err := a.pushSources(ctx, c, h, research.ID); err != nil {
 		return err
 	}
 	return a.collectClone(ctx, c)
+}
+
+// replayedProjects is how many projects of a history are lived again: planned,
+// predicted from those before, and completed as they were. So the demo's card
+// compares predictions with what happened.
+const replayedProjects = 10
+
+// replay records a finished project as it came about.
+func replay(ctx context.Context, c *client.Client, finished *tracking.ProjectFields) error {
+	planned := finished.Clone()
+	planned.Status, planned.CompletionDate, planned.ComputeCost = tracking.Active, nil, nil
+	planned.ModelPerformance, planned.BusinessImpact = nil, nil
+	fields, err := sameMembers[client.ProjectFields](planned)
+	if err != nil {
+		return err
+	}
+	p, err := c.CreateProject(ctx, client.CreateProjectParams{}, fields)
+	if err != nil {
+		return err
+	}
+	if _, err := c.CreatePrediction(ctx, client.CreatePredictionParams{}, client.PredictionRequest{ProjectID: &p.ID}); err != nil {
+		return err
+	}
+	outcome, err := sameMembers[client.Outcome](struct {
+		Completion  *tenancy.Time `json:"completion_date,omitempty"`
+		Cost        *float64      `json:"compute_cost,omitempty"`
+		Performance *float64      `json:"model_performance,omitempty"`
+		Impact      *float64      `json:"business_impact,omitempty"`
+	}{finished.CompletionDate, finished.ComputeCost, finished.ModelPerformance, finished.BusinessImpact})
+	if err != nil {
+		return err
+	}
+	_, err = c.RecordSuccess(ctx, p.ID, client.RecordSuccessParams{}, outcome)
+	return err
+}
+
+// sameMembers turns a value into the client's type with the same JSON.
+func sameMembers[T any](from any) (to T, err error) {
+	text, err := json.Marshal(from)
+	if err == nil {
+		err = json.Unmarshal(text, &to)
+	}
+	return to, err
 }
 
 // recordPractices makes the practices artifacts and every project that followed

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -147,11 +146,7 @@ func (a *app) importAll(ctx context.Context, c *client.Client, projects []planne
 	var created []string
 	var failures []error
 	for _, p := range projects {
-		var fields client.ProjectFields
-		text, err := json.Marshal(p.fields)
-		if err == nil {
-			err = json.Unmarshal(text, &fields)
-		}
+		fields, err := sameMembers[client.ProjectFields](p.fields)
 		if err != nil {
 			return err
 		}

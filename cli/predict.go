@@ -40,10 +40,6 @@ var evaluationColumns = []column[evaluation]{
 	{name: "baseline_mdmre", value: func(e *evaluation) any { return e.BaselineMdMRE }},
 }
 
-func (a *app) predictCommand() *cobra.Command {
-	return a.group("predict", "Predict how projects go, and judge the predictor", a.predictEvaluate())
-}
-
 func (a *app) predictEvaluate() *cobra.Command {
 	var options insight.TableOptions
 	var level float64

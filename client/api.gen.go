@@ -46,6 +46,40 @@ type AcceptedPoints struct {
 	Accepted int64 `json:"accepted"`
 }
 
+type Advice struct {
+	// What the finished projects say of the artifacts most used: the evidence, whether or not it is beyond doubt
+	Artifacts []ArtifactEvidence `json:"artifacts"`
+	// Finished projects with a success score
+	Basis        int64  `json:"basis"`
+	ModelVersion string `json:"model_version"`
+	Note         string `json:"note"`
+	// What the history supports beyond doubt; empty when it supports nothing
+	Recommendations []Recommendation `json:"recommendations"`
+	// The finished projects of the problem class, or of all when none is given, by the shape of their teams
+	TeamShape []TeamGroup `json:"team_shape"`
+}
+
+type AdviceRequest struct {
+	// The artifacts planned or used; an empty list says that there are none
+	ArtifactIds []string `json:"artifact_ids,omitempty"`
+	// As a project's attributes
+	Attributes      map[string]any `json:"attributes,omitempty"`
+	ComplexityScore *float64       `json:"complexity_score,omitempty"`
+	// What the plan is about: artifacts are matched by it
+	Description string `json:"description,omitempty"`
+	// Of each kind at most so many
+	Limit *int64 `json:"limit,omitempty"`
+	// The team's roles and experience
+	Members []PlannedMember `json:"members,omitempty"`
+	// Mean so far of process metrics, by their type: at most 200
+	Metrics map[string]float64 `json:"metrics,omitempty"`
+	// Lower-case word, such as classification or forecasting
+	ProblemClass *string `json:"problem_class,omitempty"`
+	// The project, with all that is recorded of it; without the inputs below
+	ProjectID *string `json:"project_id,omitempty"`
+	TeamSize  *int64  `json:"team_size,omitempty"`
+}
+
 type Analytics struct {
 	ArtifactID string `json:"artifact_id"`
 	// Mean of the usages' impact scores; null while no usage has one
@@ -102,6 +136,22 @@ type Artifact struct {
 }
 
 func (v *Artifact) setETag(tag string) { v.ETag = tag }
+
+type ArtifactEvidence struct {
+	ArtifactID string `json:"artifact_id"`
+	// The share of its projects that were of the problem class, and the similarity of its words with the description: the mean of what is given
+	Fit   float64 `json:"fit"`
+	High  float64 `json:"high"`
+	Level float64 `json:"level"`
+	Low   float64 `json:"low"`
+	Name  string  `json:"name"`
+	// Finished projects of the same problem classes that did not
+	Unused int64 `json:"unused"`
+	// Difference of their mean success
+	Uplift float64 `json:"uplift"`
+	// Finished projects that used it
+	Used int64 `json:"used"`
+}
 
 type ArtifactFields struct {
 	// SHA-256 of the content, hexadecimal. Given at creation, the content uploaded later must match it
@@ -243,6 +293,21 @@ type Compared struct {
 	ProjectName string `json:"project_name"`
 }
 
+type Coverage struct {
+	// The most similar item of its kind; empty when there is none
+	Closest    string  `json:"closest"`
+	Covered    bool    `json:"covered"`
+	Kind       string  `json:"kind"`
+	Similarity float64 `json:"similarity"`
+	Text       string  `json:"text"`
+}
+
+type Document struct {
+	Name string `json:"name,omitempty"`
+	// Markdown: entries of lists, rows of tables, and paragraphs where there is neither
+	Text string `json:"text"`
+}
+
 type Driver struct {
 	// In the outcome's own unit
 	Effect float64 `json:"effect"`
@@ -253,6 +318,11 @@ type Driver struct {
 	// The input: attributes.function_points, team.senior, …
 	Name    string `json:"name"`
 	Outcome string `json:"outcome"`
+}
+
+type Effort struct {
+	Cost         *float64 `json:"cost"`
+	DurationDays *float64 `json:"duration_days"`
 }
 
 type Evaluation struct {
@@ -309,6 +379,20 @@ type Grant struct {
 	User         User   `json:"user"`
 }
 
+type GroupMean struct {
+	High  float64 `json:"high"`
+	Level float64 `json:"level"`
+	Low   float64 `json:"low"`
+	Mean  float64 `json:"mean"`
+}
+
+type GroupShift struct {
+	High   float64 `json:"high"`
+	Level  float64 `json:"level"`
+	Low    float64 `json:"low"`
+	Uplift float64 `json:"uplift"`
+}
+
 type ImpactSummary struct {
 	Count int64 `json:"count"`
 	// Null of no scores
@@ -359,6 +443,12 @@ type Judgement struct {
 	// Why there is no evaluation
 	NotJudged string `json:"not_judged"`
 	Outcome   string `json:"outcome"`
+}
+
+type KindOverlap struct {
+	Covered int64  `json:"covered"`
+	Kind    string `json:"kind"`
+	Needed  int64  `json:"needed"`
 }
 
 type LoginRequest struct {
@@ -538,6 +628,17 @@ type OutcomeCard struct {
 	Outcome   string `json:"outcome"`
 	// How the recorded predictions did of projects that were completed since: the last one of each
 	Recorded Calibration `json:"recorded"`
+}
+
+type Overlap struct {
+	// Share of the needed items
+	Covered float64 `json:"covered"`
+	// The first 200
+	Items    []Coverage    `json:"items"`
+	Kinds    []KindOverlap `json:"kinds"`
+	Strategy string        `json:"strategy"`
+	// What is needed, as a share of building all of it anew: 1 of an item that is not covered, 0.3 + 0.7 × (1 - similarity) of one that is
+	Work float64 `json:"work"`
 }
 
 type OwnTenant struct {
@@ -852,8 +953,10 @@ type RankedArtifact struct {
 	TenantID string   `json:"tenant_id"`
 	Type     string   `json:"type"`
 	// UTC, RFC 3339 with microseconds; a date alone means midnight
-	UpdatedAt  string `json:"updated_at"`
-	UsageCount int64  `json:"usage_count"`
+	UpdatedAt string `json:"updated_at"`
+	// Null unless asked for, and while fewer than 3 finished projects used it, or did not
+	Uplift     *Uplift `json:"uplift"`
+	UsageCount int64   `json:"usage_count"`
 	// Unique with the name in the tenant
 	Version string `json:"version"`
 }
@@ -883,6 +986,15 @@ type RedeemRequest struct {
 type RefreshRequest struct {
 	// Left out by a browser, which has it in a cookie
 	RefreshToken string `json:"refresh_token,omitempty"`
+}
+
+type ReuseThresholds struct {
+	// clone_and_customise from this share of covered items on
+	Clone float64 `json:"clone"`
+	// An item is covered by one of its kind with at least this similarity
+	Covered float64 `json:"covered"`
+	// hybrid from this share on; from_scratch below
+	Hybrid float64 `json:"hybrid"`
 }
 
 type Role struct {
@@ -1005,6 +1117,48 @@ type SimilarOutcome struct {
 	SuccessScore *float64 `json:"success_score"`
 }
 
+type SimilarProject struct {
+	Cost         *float64 `json:"cost"`
+	DurationDays *float64 `json:"duration_days"`
+	// What the difference takes; null unless the project is completed and there is an overlap
+	Effort *Effort `json:"effort"`
+	// Of class, complexity, team size and attributes; null when too few are shared to tell. similarity is the mean of the two
+	InputSimilarity *float64 `json:"input_similarity"`
+	Name            string   `json:"name"`
+	// Null unless both have requirements, and of those that come after so many that comparing takes too long
+	Overlap      *Overlap `json:"overlap"`
+	ProblemClass *string  `json:"problem_class"`
+	ProjectID    string   `json:"project_id"`
+	Similarity   float64  `json:"similarity"`
+	Status       string   `json:"status"`
+	SuccessScore *float64 `json:"success_score"`
+	// Of the words, in one vocabulary of all the tenant's projects: 1 of the same text, 0 without a common word; null when nothing was said in words
+	TextSimilarity *float64 `json:"text_similarity"`
+}
+
+type SimilarProjects struct {
+	Items []SimilarProject `json:"items"`
+	// Items that the requirement documents of the project asked about contain
+	Needed     int64           `json:"needed"`
+	Thresholds ReuseThresholds `json:"thresholds"`
+}
+
+type SimilarRequest struct {
+	Attributes      map[string]any `json:"attributes,omitempty"`
+	ComplexityScore *float64       `json:"complexity_score,omitempty"`
+	// What it is about; Markdown is read as a requirement document too
+	Description string `json:"description,omitempty"`
+	// Requirement documents: user stories, requirements, data models and endpoints
+	Documents []Document `json:"documents,omitempty"`
+	// At most so many projects
+	Limit        *int64  `json:"limit,omitempty"`
+	Name         string  `json:"name,omitempty"`
+	ProblemClass *string `json:"problem_class,omitempty"`
+	// The project, with its words, inputs and requirement documents; without the members below but documents
+	ProjectID *string `json:"project_id,omitempty"`
+	TeamSize  *int64  `json:"team_size,omitempty"`
+}
+
 type SuccessWeights struct {
 	BusinessImpact   float64 `json:"business_impact"`
 	CostEfficiency   float64 `json:"cost_efficiency"`
@@ -1029,6 +1183,22 @@ type SystemInfo struct {
 	StartedAt string `json:"started_at"`
 	Tenants   int64  `json:"tenants"`
 	Version   string `json:"version"`
+}
+
+type TeamGroup struct {
+	// Finished projects with such a team
+	Count     int64  `json:"count"`
+	Dimension string `json:"dimension"`
+	// Finished projects with another one
+	Others int64 `json:"others"`
+	// Their mean success score; null of fewer than 3
+	Success *GroupMean `json:"success"`
+	// The group in words
+	Text string `json:"text"`
+	// Against the others; null when either side has fewer than 3
+	Uplift *GroupShift `json:"uplift"`
+	// 3 to 5, data_engineer, more than half
+	Value string `json:"value"`
 }
 
 type Tenant struct {
@@ -1116,7 +1286,9 @@ type Uplift struct {
 }
 
 type Usage struct {
-	ArtifactID string `json:"artifact_id"`
+	ArtifactID      string `json:"artifact_id"`
+	ArtifactName    string `json:"artifact_name"`
+	ArtifactVersion string `json:"artifact_version"`
 	// Free JSON object of at most 16 KiB
 	Context      map[string]any `json:"context"`
 	CreatedBy    *string        `json:"created_by"`
@@ -1124,6 +1296,7 @@ type Usage struct {
 	ImpactScore  *float64       `json:"impact_score"`
 	ImpactSource *string        `json:"impact_source"`
 	ProjectID    string         `json:"project_id"`
+	ProjectName  string         `json:"project_name"`
 	TenantID     string         `json:"tenant_id"`
 	// UTC, RFC 3339 with microseconds; a date alone means midnight
 	UsedAt string `json:"used_at"`
@@ -1415,6 +1588,15 @@ func (c *Client) EvaluatePredictor(ctx context.Context, body EvaluationRequest) 
 func (c *Client) ExplainSuccess(ctx context.Context, id string) (Score, error) {
 	var out Score
 	err := c.call(ctx, request{method: "GET", path: "/api/v1/projects/" + url.PathEscape(id) + "/success"}, &out)
+	return out, err
+}
+
+// FindSimilarProjects: Find projects that are like another one, and what of theirs can be reused. POST /api/v1/projects/similar (projects:view).
+//
+// By words, in one vocabulary of the tenant's latest 10 000 projects, and by class, complexity, team size and attributes. Requirement documents in Markdown are read into user stories, requirements, data models and endpoints: those of the request, descriptions, and for callers with artifacts:view the Markdown that projects use. The strategy goes by the share of needed items that are covered: 80 % and more clone and customise, 30 % and more hybrid, below from scratch.
+func (c *Client) FindSimilarProjects(ctx context.Context, body SimilarRequest) (SimilarProjects, error) {
+	var out SimilarProjects
+	err := c.call(ctx, request{method: "POST", path: "/api/v1/projects/similar", body: body}, &out)
 	return out, err
 }
 
@@ -1814,6 +1996,12 @@ type ListProjectsParams struct {
 	CreatedFrom string `query:"created_from"`
 	// Only projects recorded before this time
 	CreatedUntil string `query:"created_until"`
+	// Only projects completed at this time or later
+	CompletedFrom string `query:"completed_from"`
+	// Only projects completed before this time
+	CompletedUntil string `query:"completed_until"`
+	// Only projects whose name or description contains each of these words, at most eight; a to z in either case
+	Q string `query:"q"`
 }
 
 // ListProjects: List projects, newest first unless sorted. GET /api/v1/projects (projects:view).
@@ -1969,6 +2157,15 @@ func (c *Client) PutArtifactContent(ctx context.Context, id string, params PutAr
 	return out, err
 }
 
+// Recommend: See what the history advises for a project or a plan. POST /api/v1/recommendations (predictions:view).
+//
+// Which artifacts to reuse, which shapes of team the problem class supports, and what speaks against the plan. Every sentence carries its numbers, and there is none that the history does not support beyond doubt. Nothing is recorded.
+func (c *Client) Recommend(ctx context.Context, body AdviceRequest) (Advice, error) {
+	var out Advice
+	err := c.call(ctx, request{method: "POST", path: "/api/v1/recommendations", body: body}, &out)
+	return out, err
+}
+
 // RecordMetricParams are the parameters of RecordMetric. What is zero is not sent.
 type RecordMetricParams struct {
 	// A value of your making, such as a UUID. The same request with the same key creates once, however often it is sent within a day
@@ -2110,6 +2307,8 @@ type TopArtifactsParams struct {
 	Type string `query:"type"`
 	// By the scores from projects of this class alone
 	ProblemClass string `query:"problem_class"`
+	// With the uplift of each artifact; then at most 100
+	Uplift *bool `query:"uplift"`
 }
 
 // TopArtifacts: Rank the active artifacts by how much they help. GET /api/v1/artifacts/top (artifacts:view).

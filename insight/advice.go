@@ -131,9 +131,10 @@ func (g TeamGroup) has(p TeamProject) bool {
 	return false
 }
 
-// RiskAdvice tells what the prediction of success says against a plan: inputs that
-// cost points, an interval that reaches below what half of the history achieved,
-// and similar projects that were abandoned. Base rates carry no risk of their own.
+// RiskAdvice tells what the prediction of success says against a plan: an interval
+// below what half of the history achieved, inputs that cost points, as far as the
+// plan has them, and similar projects that were abandoned. Base rates carry no risk
+// of their own.
 func RiskAdvice(success Prediction, similar []SimilarOutcome, limit int) []Recommendation {
 	var out []Recommendation
 	if success.Note == "" && success.Basis > 0 && success.High < success.Base {
@@ -145,10 +146,10 @@ func RiskAdvice(success Prediction, similar []SimilarOutcome, limit int) []Recom
 		})
 	}
 	for _, d := range success.Drivers {
-		if d.Effect < 0 && -d.Effect >= (success.High-success.Low)/4 {
+		if d.Input != "" && d.Effect < 0 && -d.Effect >= (success.High-success.Low)/4 {
 			out = append(out, Recommendation{
 				Kind: AdviceRisk, Subject: d.Name,
-				Text:     fmt.Sprintf("%s%s takes %.1f points off the predicted success of %.0f.", d.Name, given(d.Input), -d.Effect, success.Value),
+				Text:     fmt.Sprintf("%s = %s takes %.1f points off the predicted success of %.0f.", d.Name, d.Input, -d.Effect, success.Value),
 				Evidence: []Evidence{{"effect", d.Effect}, {"predicted", success.Value}},
 			})
 		}
@@ -173,11 +174,4 @@ func RiskAdvice(success Prediction, similar []SimilarOutcome, limit int) []Recom
 type SimilarOutcome struct {
 	Name      string
 	Abandoned bool
-}
-
-func given(input string) string {
-	if input == "" {
-		return " (not given)"
-	}
-	return " = " + input
 }

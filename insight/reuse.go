@@ -26,8 +26,8 @@ type Item struct {
 	Text string
 }
 
-// mostItems bounds what is compared; documents have a few hundred.
-const mostItems = 2000
+// MostItems bounds what is compared; documents have a few hundred.
+const MostItems = 2000
 
 var (
 	heading   = regexp.MustCompile(`^\s{0,3}#{1,6}\s+(.*?)\s*#*$`)
@@ -49,7 +49,7 @@ func Items(markdown string) []Item {
 	headed := false // the line above is a table's row
 	add := func(text string) {
 		text = strings.Join(strings.Fields(strings.Trim(text, "*_ \t")), " ")
-		if text != "" && len(items) < mostItems {
+		if text != "" && len(items) < MostItems {
 			items = append(items, Item{Kind: kindOf(text, inModels), Text: text})
 		}
 	}
@@ -176,13 +176,13 @@ func (c *Corpus) Compare(needed, existing []Item) (Overlap, bool) {
 	}
 	vectors := make(map[ItemKind][]vector)
 	texts := make(map[ItemKind][]string)
-	for _, item := range existing[:min(len(existing), mostItems)] {
+	for _, item := range existing[:min(len(existing), MostItems)] {
 		vectors[item.Kind] = append(vectors[item.Kind], c.vectorOf(item.Text))
 		texts[item.Kind] = append(texts[item.Kind], item.Text)
 	}
 	counts := make(map[ItemKind]KindOverlap)
 	var o Overlap
-	for _, item := range needed[:min(len(needed), mostItems)] {
+	for _, item := range needed[:min(len(needed), MostItems)] {
 		asked := c.vectorOf(item.Text)
 		found := Coverage{Item: item}
 		for i, v := range vectors[item.Kind] {

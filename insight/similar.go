@@ -134,16 +134,17 @@ func (s *Resemblance) question(r record) question {
 	return q
 }
 
-// similarity with one project; 0 when the two have too little in common to tell.
-func (s *Resemblance) similarity(q question, row int) float64 {
+// similarity with one project; false when the two have too little in common to
+// tell.
+func (s *Resemblance) similarity(q question, row int) (float64, bool) {
 	if q.total == 0 {
-		return 0
+		return 0, false
 	}
 	distance, ok := s.distance(q, row, math.MaxFloat32)
 	if !ok {
-		return 0
+		return 0, false
 	}
-	return float64(1 - distance)
+	return float64(1 - distance), true
 }
 
 func (s *Resemblance) nearest(q question, limit int) []Neighbour {
@@ -273,8 +274,21 @@ func (p *Predictor) weights() []float64 {
 type Likeness struct {
 	Row        int
 	Similarity float64 // the mean of the two that are there
-	Structure  float64 // by inputs; 0 when too little is shared to tell
+	Structure  float64 // by inputs
+	Known      bool    // enough inputs are shared to tell
 	Text       float64 // by words
+}
+
+// weigh takes the mean of what is there.
+func (l *Likeness) weigh(byInputs, byText bool) {
+	switch {
+	case byInputs && byText:
+		l.Similarity = (l.Structure + l.Text) / 2
+	case byInputs:
+		l.Similarity = l.Structure
+	default:
+		l.Similarity = l.Text
+	}
 }
 
 // MostAlike ranks the projects of a history by inputs and text together. Document
@@ -300,21 +314,11 @@ func MostAlike(s *Resemblance, c *Corpus, in Inputs, text string, limit int) ([]
 	for _, m := range c.best(scores, ahead*limit) {
 		rows[m.Document] = true
 	}
-	byInputs, byText := q.total > 0, len(asked) > 0
 	var found []Likeness
 	for row := range rows {
 		l := Likeness{Row: row, Text: rounded(scores[row])}
-		if byInputs {
-			l.Structure = s.similarity(q, row)
-		}
-		switch {
-		case byInputs && byText:
-			l.Similarity = (l.Structure + l.Text) / 2
-		case byInputs:
-			l.Similarity = l.Structure
-		default:
-			l.Similarity = l.Text
-		}
+		l.Structure, l.Known = s.similarity(q, row)
+		l.weigh(l.Known, len(asked) > 0)
 		found = append(found, l)
 	}
 	slices.SortFunc(found, func(a, b Likeness) int {

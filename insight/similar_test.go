@@ -47,7 +47,8 @@ func TestNearestIsExact(t *testing.T) {
 	q := s.question(asked)
 	var want []float64
 	for row := range d.rows {
-		want = append(want, s.similarity(q, row))
+		similarity, _ := s.similarity(q, row)
+		want = append(want, similarity)
 	}
 	slices.Sort(want)
 	slices.Reverse(want)

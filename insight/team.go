@@ -59,10 +59,10 @@ type TeamGroup struct {
 	LiftLevel float64
 }
 
-const (
-	groupLevel = 0.9
-	fewTeams   = 3
-)
+// GroupLevel is the level of the intervals of groups' means.
+const GroupLevel = 0.9
+
+const fewTeams = 3
 
 // TeamShape groups the finished projects of a problem class by what their teams
 // were like. An empty class takes all. Groups without a project are left out.
@@ -97,7 +97,7 @@ func TeamShape(projects []TeamProject, class string) []TeamGroup {
 	}
 	for i := range groups {
 		groups[i].summarise(sides[i][0])
-		groups[i].compare(sides[i][0], sides[i][1], 1-(1-groupLevel)/float64(max(comparisons, 1)))
+		groups[i].compare(sides[i][0], sides[i][1], 1-(1-GroupLevel)/float64(max(comparisons, 1)))
 	}
 	return groups
 }
@@ -189,7 +189,7 @@ func (g *TeamGroup) summarise(in []float64) {
 	}
 	n := float64(len(in))
 	mean, variance := stat.MeanVariance(in, nil)
-	reach := distuv.StudentsT{Sigma: 1, Nu: n - 1}.Quantile((1+groupLevel)/2) * math.Sqrt(variance/n)
+	reach := distuv.StudentsT{Sigma: 1, Nu: n - 1}.Quantile((1+GroupLevel)/2) * math.Sqrt(variance/n)
 	g.Known, g.Mean = true, mean
 	g.Low, g.High = max(mean-reach, 0), min(mean+reach, 100)
 }

@@ -141,8 +141,8 @@ func TestItemsOfARequirementDocument(t *testing.T) {
 	if diff := cmp.Diff(want, Items(shopRequirements)); diff != "" {
 		t.Errorf("items (-want +got):\n%s", diff)
 	}
-	if got := Items(strings.Repeat("- one more\n", 5000)); len(got) != mostItems {
-		t.Errorf("a long list gives %d items, want %d", len(got), mostItems)
+	if got := Items(strings.Repeat("- one more\n", 5000)); len(got) != MostItems {
+		t.Errorf("a long list gives %d items, want %d", len(got), MostItems)
 	}
 }
 

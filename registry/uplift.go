@@ -4,6 +4,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+
+	"maestro/tenancy"
 )
 
 // The uplift's bounds and its interval.
@@ -15,7 +17,7 @@ const (
 	// Above so many projects on a side, the mean of a resample is drawn from the
 	// normal distribution that it has by then come to (central limit theorem):
 	// the cost of the interval stays bounded.
-	maxResampled = 1000
+	maxResampled = 200
 )
 
 // FinishedProject is a completed project with a success score, as evidence
@@ -114,4 +116,18 @@ func (s *side) resample(rng *rand.Rand) float64 {
 		sum += s.values[rng.IntN(len(s.values))]
 	}
 	return sum / float64(len(s.values))
+}
+
+// AppendJSON appends the uplift as encoding/json writes it.
+func (u *Uplift) AppendJSON(b []byte) []byte {
+	for _, member := range []struct {
+		name  string
+		value float64
+	}{
+		{`{"uplift":`, u.Uplift}, {`,"low":`, u.Low}, {`,"high":`, u.High}, {`,"level":`, u.Level}, {`,"mean_used":`, u.MeanUsed}, {`,"mean_unused":`, u.MeanUnused},
+		{`,"used":`, float64(u.Used)}, {`,"unused":`, float64(u.Unused)},
+	} {
+		b = tenancy.AppendJSONFloat(append(b, member.name...), member.value)
+	}
+	return append(b, '}')
 }

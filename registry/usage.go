@@ -26,7 +26,10 @@ type Usage struct {
 	ID           tenancy.ID     `json:"id"`
 	TenantID     tenancy.ID     `json:"tenant_id"`
 	ArtifactID   tenancy.ID     `json:"artifact_id"`
+	ArtifactName string         `json:"artifact_name"`
+	Version      string         `json:"artifact_version"`
 	ProjectID    tenancy.ID     `json:"project_id"`
+	ProjectName  string         `json:"project_name"`
 	UsedAt       tenancy.Time   `json:"used_at"`
 	ImpactScore  *float64       `json:"impact_score"`
 	ImpactSource *ImpactSource  `json:"impact_source" enum:"reported,derived"`

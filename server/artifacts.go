@@ -109,10 +109,11 @@ type topArtifactsInput struct {
 	Limit        int    `query:"limit" minimum:"1" maximum:"500" default:"50" doc:"How many"`
 	Type         string `query:"type" enum:"feature_pipeline,model_template,schema,notebook,model,dataset,config,report" doc:"Only artifacts of this type"`
 	ProblemClass string `query:"problem_class" maxLength:"50" doc:"By the scores from projects of this class alone"`
+	Uplift       bool   `query:"uplift" doc:"With the uplift of each artifact; then at most 100"`
 }
 
 func (s *Server) topArtifacts(ctx context.Context, in *topArtifactsInput) (*listOutput[registry.RankedArtifact], error) {
-	top, err := s.store.Tenant(who(ctx).Scope).TopArtifacts(ctx, storage.TopFilter{Type: in.Type, ProblemClass: in.ProblemClass}, in.Limit)
+	top, err := s.store.Tenant(who(ctx).Scope).TopArtifacts(ctx, storage.TopFilter{Type: in.Type, ProblemClass: in.ProblemClass, Uplift: in.Uplift}, in.Limit)
 	if err != nil {
 		return nil, err
 	}

@@ -35,6 +35,8 @@ func TestTheShortWayTakesNothingTheSchemaRefuses(t *testing.T) {
 	shortIsStrict(t, s, "useArtifact", registry.UsageFields{}, `{"project_id":"01928e5c-7b1a-7cc2-9a0e-3f1d2c4b5a69","impact_score":5,"context":{}}`)
 	const planned = `"problem_class":"nlp","complexity_score":5,"team_size":2,"artifact_ids":["01928e5c-7b1a-7cc2-9a0e-3f1d2c4b5a69"],"attributes":{"a":1}`
 	shortIsStrict(t, s, "createPrediction", tracking.PredictionRequest{Level: tracking.DefaultLevel}, `{`+planned+`,"level":0.9}`)
+	shortIsStrict(t, s, "recommend", tracking.AdviceRequest{Limit: tracking.DefaultAdvice}, `{`+planned+`,"description":"d","limit":3}`)
+	shortIsStrict(t, s, "findSimilarProjects", tracking.SimilarRequest{Limit: tracking.DefaultSimilar}, `{"name":"n","description":"d","problem_class":"nlp","complexity_score":5,"team_size":2,"attributes":{"a":1},"limit":3}`)
 	shortIsStrict(t, s, "evaluatePredictor", tracking.EvaluationRequest{Outcome: "cost", Level: tracking.DefaultLevel}, `{"outcome":"cost","level":0.9}`)
 	shortIsStrict(t, s, "createRole", auth.RoleFields{}, `{"name":"reader","description":"d","permissions":["projects:view"]}`)
 	shortIsStrict(t, s, "createUser", newUser{}, `{"email":"x@example.com","name":"n","roles":["viewer"],"is_active":true,"metadata":{},"password":"p"}`)

@@ -43,12 +43,17 @@ type listProjectsInput struct {
 	MinSuccess   optional[float64] `query:"min_success_score" minimum:"0" maximum:"100" doc:"Only projects with at least this success score"`
 	CreatedFrom  TimeParam         `query:"created_from" doc:"Only projects recorded at this time or later"`
 	CreatedUntil TimeParam         `query:"created_until" doc:"Only projects recorded before this time"`
+
+	CompletedFrom  TimeParam `query:"completed_from" doc:"Only projects completed at this time or later"`
+	CompletedUntil TimeParam `query:"completed_until" doc:"Only projects completed before this time"`
+	Text           string    `query:"q" maxLength:"255" doc:"Only projects whose name or description contains each of these words, at most eight; a to z in either case"`
 }
 
 func (s *Server) listProjects(ctx context.Context, in *listProjectsInput) (*listOutput[tracking.Project], error) {
 	projects, err := s.store.Tenant(who(ctx).Scope).Projects(ctx, in.page(in.Sort), storage.ProjectFilter{
 		Status: tracking.Status(in.Status), ProblemClass: in.ProblemClass, MinSuccess: in.MinSuccess.pointer(),
 		CreatedFrom: in.CreatedFrom.pointer(), CreatedUntil: in.CreatedUntil.pointer(),
+		CompletedFrom: in.CompletedFrom.pointer(), CompletedUntil: in.CompletedUntil.pointer(), Text: in.Text,
 	})
 	if err != nil {
 		return nil, err

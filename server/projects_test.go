@@ -243,3 +243,21 @@ func TestMethodsAndAddresses(t *testing.T) {
 	w.acme.send("GET", "/projects/", "").problem(problem.NotFound)
 	w.acme.send(http.MethodTrace, "/projects", "").problem(problem.MethodNotAllowed)
 }
+
+func TestProjectsAreFoundByTheWordsOfNameAndDescription(t *testing.T) {
+	w := newWorld(t)
+	for _, p := range []string{`{"name":"Churn of Customers","description":"Phase 1"}`, `{"name":"Été 100%","description":"customers_in_summer","status":"completed","completion_date":"2026-02-03"}`, `{"name":"Fraud"}`} {
+		w.acme.send("POST", "/projects", p).want(201)
+	}
+	w.beta.send("POST", "/projects", `{"name":"Customers of beta"}`).want(201)
+	for query, want := range map[string]int{
+		"q=customers": 2, "q=CUSTOM": 2, "q=customers+churn": 1, "q=churn%20fraud": 0, "q=%25": 1, "q=s_in": 1, "q=r_p": 0, "q=%C3%89t%C3%A9": 1, "q=%5C": 0, "q=": 3, "q=+": 3,
+		"q=customers&status=completed": 1, "completed_from=2026-02-03": 1, "completed_from=2026-02-04": 0, "completed_until=2026-02-04": 1, "completed_until=2026-02-03": 0,
+	} {
+		var list struct{ Items []struct{ Name string } }
+		w.viewer.send("GET", "/projects?"+query, "").want(200).into(&list)
+		if len(list.Items) != want {
+			t.Errorf("?%s finds %v, want %d", query, list.Items, want)
+		}
+	}
+}

@@ -113,6 +113,7 @@ func New(o Options) *Server {
 	s.memberRoutes()
 	s.metricRoutes()
 	s.predictionRoutes()
+	s.adviceRoutes()
 	s.tenantRoutes()
 	s.installationRoutes()
 	s.backupRoutes()

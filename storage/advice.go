@@ -129,3 +129,65 @@ func recommendationsOf(all []insight.Recommendation) []tracking.Recommendation {
 	}
 	return out
 }
+
+// Advise returns what the history advises for a project or a plan, and what it
+// advises it by.
+func (t *Tenant) Advise(ctx context.Context, asked tracking.AdviceRequest) (a tracking.Advice, err error) {
+	if err := asked.Validate(); err != nil {
+		return a, err
+	}
+	var about plan
+	err = t.snapshot(ctx, func(c *conn) (err error) {
+		about, err = t.plan(ctx, c, &asked.PlanRequest)
+		return err
+	})
+	if err != nil {
+		return a, err
+	}
+	if about.project == nil {
+		about.text = asked.Description
+	}
+	m, err := t.model(ctx)
+	if err != nil {
+		return a, err
+	}
+	f, err := m.Predict(about.learnable(), tracking.DefaultLevel)
+	if err != nil {
+		return a, about.refused(err)
+	}
+	basis := int64(m.Basis(insight.SuccessScore))
+	a = tracking.Advice{Artifacts: []tracking.ArtifactEvidence{}, TeamShape: []tracking.TeamGroup{}, Basis: basis, ModelVersion: m.Version(),
+		Note: tracking.NoteOf(basis, insight.LeastHistory)}
+	for _, g := range m.TeamShape(about.learnable().Class) {
+		a.TeamShape = append(a.TeamShape, teamGroupOf(&g))
+	}
+	err = t.snapshot(ctx, func(c *conn) error {
+		records, err := t.artifactRecords(c, m, &about)
+		if err != nil {
+			return err
+		}
+		for _, r := range records {
+			id, err := tenancy.ParseID(r.ID)
+			if err != nil {
+				return err
+			}
+			a.Artifacts = append(a.Artifacts, tracking.ArtifactEvidence{ArtifactID: id, Name: r.Name, Used: r.With, Unused: r.Without,
+				Uplift: r.Uplift, Low: r.Low, High: r.High, Level: r.Level, Fit: r.Fit})
+		}
+		advice, err := t.advise(ctx, c, m, &about, f, asked.Limit)
+		a.Recommendations = recommendationsOf(advice)
+		return err
+	})
+	return a, err
+}
+
+func teamGroupOf(g *insight.TeamGroup) tracking.TeamGroup {
+	out := tracking.TeamGroup{Dimension: string(g.Dimension), Value: g.Value, Text: g.Describe(), Count: g.Count, Others: g.Others}
+	if g.Known {
+		out.Success = &tracking.GroupMean{Mean: g.Mean, Low: g.Low, High: g.High, Level: insight.GroupLevel}
+	}
+	if g.Compared {
+		out.Uplift = &tracking.GroupShift{Uplift: g.Uplift, Low: g.LiftLow, High: g.LiftHigh, Level: g.LiftLevel}
+	}
+	return out
+}

@@ -64,6 +64,7 @@ type Store struct {
 	standings standings                         // used by the writer's goroutine only
 
 	models *learned[*model]
+	texts  *learned[*texts]
 
 	auditRetention time.Duration
 	denials        denials
@@ -104,6 +105,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		standings: make(standings), rescoreAfter: make(map[tenancy.ID]time.Time)}
 	lessons := make(chan struct{}, lessonsAtOnce)
 	s.models = newLearned(lessons, &s.tasks, mostCellsKept, (*model).weigh)
+	s.texts = newLearned(lessons, &s.tasks, mostTextKept, (*texts).weigh)
 	if err := s.open(ctx); err != nil {
 		return nil, err
 	}

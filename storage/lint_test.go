@@ -251,7 +251,7 @@ var listings = map[string]*listing{
 var filters = map[string][]filter{
 	"apiTokenList":   {{"user_id = %s", tenancy.ID{}}},
 	"artifactList":   (&ArtifactFilter{Type: "t", Tag: "t", Name: "n", IsActive: ptr(true), MinImpact: ptr(0.5)}).conditions(),
-	"projectList":    (&ProjectFilter{Status: "s", ProblemClass: "c", MinSuccess: ptr(0.5), CreatedFrom: ptr(tenancy.Time(0)), CreatedUntil: ptr(tenancy.Time(1))}).conditions(),
+	"projectList":    (&ProjectFilter{Status: "s", ProblemClass: "c", MinSuccess: ptr(0.5), CreatedFrom: ptr(tenancy.Time(0)), CreatedUntil: ptr(tenancy.Time(1)), CompletedFrom: ptr(tenancy.Time(0)), CompletedUntil: ptr(tenancy.Time(1)), Text: "word"}).conditions(),
 	"predictionList": (&PredictionFilter{Project: ptr(tenancy.ID{}), Compared: ptr(true), CreatedFrom: ptr(tenancy.Time(0)), CreatedUntil: ptr(tenancy.Time(1))}).conditions(),
 	"sessionList":    {{"ends_at > %s", 1}, {"user_epoch = %s", 1}, {"tenant_epoch = %s", 1}, {"global_epoch = %s", 1}},
 	"userList":       (&UserFilter{Role: "r", IsActive: ptr(true)}).conditions(),

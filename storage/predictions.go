@@ -212,7 +212,7 @@ func inOneText(note string, all []tracking.Recommendation) string {
 // setForecast fills in what the model says.
 func setForecast(p *tracking.Prediction, f insight.Forecast) {
 	leading, ok := f.Leading()
-	p.Note, p.Confidence, p.Basis = leading.Note, leading.Confidence, int64(leading.Basis)
+	p.Note, p.Confidence = leading.Note, leading.Confidence
 	if !ok {
 		p.Note = tracking.NoteNoHistory
 	}
@@ -221,6 +221,7 @@ func setForecast(p *tracking.Prediction, f insight.Forecast) {
 		if !ok {
 			continue
 		}
+		p.Basis = max(p.Basis, int64(said.Basis))
 		value, interval := numbersOf(p, outcome)
 		*value = new(said.Value)
 		*interval = &tracking.PredictedInterval{Low: said.Low, High: said.High, Level: said.Level, Typical: said.Base,

@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"encoding/json"
+	"strings"
 
 	"maestro/audit"
 	"maestro/problem"
@@ -51,6 +52,29 @@ type ProjectFilter struct {
 	MinSuccess   *float64 // success_score at least this
 	CreatedFrom  *tenancy.Time
 	CreatedUntil *tenancy.Time // exclusive
+
+	CompletedFrom  *tenancy.Time
+	CompletedUntil *tenancy.Time // exclusive
+
+	Text string // words that name or description contain, each; case matters beyond a to z
+}
+
+// mostWords is how many words of a text are looked for; the rest is not.
+const mostWords = 8
+
+// containing is a LIKE pattern of what contains a word.
+func containing(word string) string {
+	return "%" + strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(word) + "%"
+}
+
+// asciiLower is what SQL's lower makes of a text: other letters stay.
+func asciiLower(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' {
+			r += 'a' - 'A'
+		}
+		return r
+	}, text)
 }
 
 func (f *ProjectFilter) conditions() []filter {
@@ -69,6 +93,16 @@ func (f *ProjectFilter) conditions() []filter {
 	}
 	if f.CreatedUntil != nil {
 		filters = append(filters, filter{"created_at < %s", *f.CreatedUntil})
+	}
+	if f.CompletedFrom != nil {
+		filters = append(filters, filter{"completion_date >= %s", *f.CompletedFrom})
+	}
+	if f.CompletedUntil != nil {
+		filters = append(filters, filter{"completion_date < %s", *f.CompletedUntil})
+	}
+	words := strings.Fields(asciiLower(f.Text))
+	for _, word := range words[:min(len(words), mostWords)] {
+		filters = append(filters, filter{"lower(name || ' ' || description) LIKE %s ESCAPE '\\'", containing(word)})
 	}
 	return filters
 }

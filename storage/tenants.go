@@ -184,6 +184,7 @@ func (s *Store) DeleteTenant(ctx context.Context, id tenancy.ID, match Match) er
 	})
 	if err == nil {
 		s.models.forget(id)
+		s.texts.forget(id)
 		s.Wake()
 	}
 	return err

@@ -41,13 +41,19 @@ const unitsPerScore = 1_000_000_000
 type TopFilter struct {
 	Type         string
 	ProblemClass string // by the scores of usages in projects of this class alone
+	Uplift       bool   // with the uplift of each, of at most MaxUplifts
 }
+
+// MaxUplifts is how many uplifts one request may ask for: each takes up to some
+// milliseconds.
+const MaxUplifts = 100
 
 // TopArtifacts returns the artifacts that help most, by registry.Ranking, at most
 // limit (1..MaxLimit) of them.
 func (t *Tenant) TopArtifacts(ctx context.Context, f TopFilter, limit int) ([]registry.RankedArtifact, error) {
 	var checks problem.Checks
 	checks.Require(limit >= 1 && limit <= MaxLimit, "query.limit", "must be 1 to %d", MaxLimit)
+	checks.Require(!f.Uplift || limit <= MaxUplifts, "query.limit", "must be at most %d with uplift", MaxUplifts)
 	if err := checks.Err(); err != nil {
 		return nil, err
 	}
@@ -68,7 +74,27 @@ func (t *Tenant) TopArtifacts(ctx context.Context, f TopFilter, limit int) ([]re
 			return nil
 		})
 	})
+	if err == nil && f.Uplift {
+		err = t.addUplifts(ctx, top)
+	}
 	return top, err
+}
+
+// addUplifts compares, for each artifact, the projects that used it with the
+// others.
+func (t *Tenant) addUplifts(ctx context.Context, top []registry.RankedArtifact) error {
+	for i := range top {
+		var finished []registry.FinishedProject
+		err := t.read(ctx, func(c *conn) (err error) {
+			finished, err = t.finishedProjects(ctx, c, top[i].ID)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		top[i].Uplift = upliftOf(top[i].ID, finished)
+	}
+	return nil
 }
 
 // impacts sums all scores of the tenant, or those from projects of one class.

@@ -9,7 +9,10 @@ import (
 	"maestro/tracking"
 )
 
-const usageColumns = `id, tenant_id, artifact_id, project_id, used_at, impact_score, impact_source, context, created_by`
+const usageColumns = `id, tenant_id, artifact_id, project_id, used_at, impact_score, impact_source, context, created_by,
+	(SELECT a.name FROM artifacts a WHERE a.tenant_id = artifact_usage.tenant_id AND a.id = artifact_usage.artifact_id),
+	(SELECT a.version FROM artifacts a WHERE a.tenant_id = artifact_usage.tenant_id AND a.id = artifact_usage.artifact_id),
+	(SELECT p.name FROM projects p WHERE p.tenant_id = artifact_usage.tenant_id AND p.id = artifact_usage.project_id)`
 
 const (
 	selectUsage = `SELECT ` + usageColumns + ` FROM artifact_usage WHERE tenant_id = $1 AND id = $2`
@@ -91,7 +94,8 @@ func (t *Tenant) UseArtifact(ctx context.Context, artifact tenancy.ID, fields re
 			err := tx.queryRow(selectUsage, []any{t.scope.Tenant(), made}, func(r row) { u = readUsage(r) })
 			return notFound(err, "usage")
 		}
-		if _, err := t.artifact(tx.conn, artifact); err != nil {
+		a, err := t.artifact(tx.conn, artifact)
+		if err != nil {
 			return err
 		}
 		p, err := t.project(tx.conn, fields.ProjectID)
@@ -99,7 +103,7 @@ func (t *Tenant) UseArtifact(ctx context.Context, artifact tenancy.ID, fields re
 			return err
 		}
 		u = registry.Usage{ID: id, TenantID: t.scope.Tenant(), ArtifactID: artifact, ProjectID: p.ID, UsedAt: tx.Now,
-			Context: fields.Context, CreatedBy: t.author()}
+			ArtifactName: a.Name, Version: a.Version, ProjectName: p.Name, Context: fields.Context, CreatedBy: t.author()}
 		u.ImpactScore, u.ImpactSource = registry.ImpactScore(fields.ImpactScore, p.SuccessScore, p.Status == tracking.Completed)
 		_, err = tx.exec(insertUsage, u.ID, u.TenantID, u.ArtifactID, u.ProjectID, u.UsedAt, u.ImpactScore, (*string)(u.ImpactSource), encodeObject(u.Context), u.CreatedBy)
 		if err != nil {
@@ -168,5 +172,6 @@ func readUsage(r row) registry.Usage {
 	return registry.Usage{
 		ID: r.id(0), TenantID: r.id(1), ArtifactID: r.id(2), ProjectID: r.id(3), UsedAt: r.time(4), ImpactScore: r.nullFloat(5),
 		ImpactSource: (*registry.ImpactSource)(r.nullText(6)), Context: r.object(7), CreatedBy: r.nullID(8),
+		ArtifactName: r.text(9), Version: r.text(10), ProjectName: r.text(11),
 	}
 }

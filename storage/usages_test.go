@@ -3,6 +3,7 @@ package storage
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -132,7 +133,7 @@ func TestUsagesArePagedWithinTheirArtifact(t *testing.T) {
 	for index, l := range map[string]*listing{"artifact_usage_artifact": &artifactUsageList, "artifact_usage_project": &projectUsageList} {
 		text, args := l.statement(tenancy.ID{}, []filter{l.of(tenancy.ID{})}, l.sorts["used_at"], true, &position{Value: int64(1)}, 50)
 		plan := queryPlan(t, s, text, len(args))
-		if want := "SEARCH artifact_usage USING INDEX " + index + " (tenant_id=? AND " + l.within + "=? AND (used_at,id)<(?,?))\n"; plan != want {
+		if want := "SEARCH artifact_usage USING INDEX " + index + " (tenant_id=? AND " + l.within + "=? AND (used_at,id)<(?,?))\n"; !strings.HasPrefix(plan, want) || strings.Contains(plan, "SCAN") || strings.Contains(plan, "B-TREE") {
 			t.Errorf("the list is read by\n%swant\n%s", plan, want)
 		}
 	}

@@ -51,7 +51,7 @@ func (l Latest) perContributor(weight float64) ScorePart {
 	contributors := l[Contributors]
 	switch {
 	case !counted:
-		return absent(name, weight, "no "+Commits+" has been recorded")
+		return absent(name, weight, "no metric of type "+Commits+" has been recorded")
 	case contributors <= 0:
 		return absent(name, weight, "no contributor has been recorded")
 	}

@@ -37,7 +37,7 @@ func share(name string, weight, input, full float64) ScorePart {
 func (l Latest) shareOf(metricType, name string, weight, full float64) ScorePart {
 	input, ok := l[metricType]
 	if !ok {
-		return absent(name, weight, "no "+metricType+" has been recorded")
+		return absent(name, weight, "no metric of type "+metricType+" has been recorded")
 	}
 	return share(name, weight, input, full)
 }
