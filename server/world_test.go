@@ -58,15 +58,21 @@ func (c *caller) in(t *testing.T) *caller {
 func (c *caller) scope() tenancy.Scope { return c.principal.Scope }
 
 // testClock is the system's clock, moved ahead by hand.
-type testClock struct{ ahead atomic.Int64 }
+type testClock struct {
+	ahead atomic.Int64
+	wrong atomic.Int64 // by how much the time of day is wrong; time passes all the same
+}
 
-func (c *testClock) Now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
+func (c *testClock) Now() time.Time {
+	return time.Now().Add(time.Duration(c.ahead.Load() + c.wrong.Load()))
+}
 
 func (c *testClock) Elapsed() time.Duration {
 	return time.Since(epoch) + time.Duration(c.ahead.Load())
 }
 
 func (c *testClock) pass(d time.Duration) { c.ahead.Add(int64(d)) }
+func (c *testClock) jump(d time.Duration) { c.wrong.Add(int64(d)) }
 
 var epoch = time.Now().Add(-time.Hour)
 
@@ -88,7 +94,7 @@ func openWorld(t *testing.T, hash auth.HasherConfig, change ...func(*Options)) *
 	dir := t.TempDir()
 	w.dir = dir
 	var err error
-	w.store, err = storage.Open(background, storage.Options{Dir: dir, Readers: 4})
+	w.store, err = storage.Open(background, storage.Options{Dir: dir, Readers: 4, Now: w.clock.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
