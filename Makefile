@@ -8,7 +8,7 @@ GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.6.0
 
 export CGO_ENABLED = 0
 
-.PHONY: run build test evaluate race races kill sweep upgrade mutants lint vuln bench fuzz ui e2e demo openapi client clean
+.PHONY: run build test evaluate race races kill sweep upgrade mutants lint vuln bench fuzz ui e2e bars screenshots demo openapi client clean
 
 run: build ## serve on 127.0.0.1:8080, with sample data in a new data directory
 	bin/maestro serve --demo
@@ -68,6 +68,13 @@ ui: ## embed/dist from embed/ui; needs Node 20
 
 e2e: build ## the web UI in a real Chromium; needs Node 20 and /usr/bin/chromium
 	cd embed/ui && npm ci --no-audit --no-fund && npm run e2e
+
+bars: build ## the web UI on 100 000 projects and 500 000 artifacts; some minutes, 2 GB under BARS_DATA or a directory of its own
+	cd bench && go build -o ../bin/fill ./fill
+	cd embed/ui && npm ci --no-audit --no-fund && MAESTRO_FILL=../../bin/fill timeout 20m node e2e/bars.js
+
+screenshots: build ## every screen of the web UI, in both themes and three widths, into embed/ui/e2e/screenshots
+	cd embed/ui && npm ci --no-audit --no-fund && npm run screenshots
 
 demo: build ## fill a running server with three tenants of real projects
 	bin/maestro demo

@@ -14,9 +14,11 @@ const flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", 
 
 const binary = process.env.MAESTRO_BIN ?? fileURLToPath(new URL("../../../bin/maestro", import.meta.url));
 
-/** Starts the built server on a data directory of its own. */
-export async function startServer(...extra) {
-  const dir = mkdtempSync(join(tmpdir(), "maestro-e2e-"));
+/** Starts the built server on a data directory of its own, which goes with it. */
+export const startServer = (...extra) => startServerIn(mkdtempSync(join(tmpdir(), "maestro-e2e-")), { passing: true, extra });
+
+/** Starts the built server on a data directory. */
+export async function startServerIn(dir, { passing = false, extra = [] } = {}) {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const child = spawn(binary, ["serve", "--data", dir, "--listen", `127.0.0.1:${port}`, ...extra], { stdio: ["ignore", "ignore", process.env.E2E_LOG ? "inherit" : "ignore"] });
@@ -29,13 +31,14 @@ export async function startServer(...extra) {
   }
   return {
     url,
+    pid: child.pid,
     setupToken: () => readFileSync(join(dir, "run", "setup-token"), "utf8").trim(),
     async stop() {
       const ended = new Promise((resolve) => child.once("exit", resolve));
       child.kill("SIGTERM");
       await ended;
       process.off("exit", orphan);
-      rmSync(dir, { recursive: true });
+      if (passing) rmSync(dir, { recursive: true });
     },
   };
 }

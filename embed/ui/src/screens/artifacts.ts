@@ -21,7 +21,7 @@ export const artifactColumns: ArtifactColumn[] = [
   { key: "created_at", label: "Recorded", width: 120, sort: "created_at", first: "down" },
 ];
 
-export const usualArtifactColumns = ["name", "type", "tags", "usage_count", "avg_impact_score", "size_bytes", "updated_at"];
+export const usualArtifactColumns = ["name", "type", "tags", "usage_count", "avg_impact_score", "size_bytes", "created_at"];
 
 /** The type that a file's name suggests. */
 export function typeOfFile(name: string): ArtifactType {
