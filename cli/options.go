@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -212,7 +213,7 @@ func parseListen(text string) (string, error) {
 	if err != nil || port == "" {
 		return "", errors.New("must be HOST:PORT")
 	}
-	if _, err := net.LookupPort("tcp", port); err != nil {
+	if _, err := net.DefaultResolver.LookupPort(context.Background(), "tcp", port); err != nil {
 		return "", errors.New("must end in a port from 0 to 65535")
 	}
 	if host == "localhost" {

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -27,7 +28,7 @@ func tampered(t *testing.T, s *Store, check func(reports []ChainReport), stateme
 		check(reports)
 		return context.Canceled // undoes it
 	})
-	if err != context.Canceled {
+	if !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
 }
@@ -52,7 +53,8 @@ func TestEveryAlterationIsFound(t *testing.T) {
 	found := func(what string, sequence int64) func([]ChainReport) {
 		return func(reports []ChainReport) {
 			for _, r := range reports {
-				if fault, ok := r.Fault.(*audit.Fault); ok && (sequence == 0 || fault.Sequence == sequence) {
+				var fault *audit.Fault
+				if errors.As(r.Fault, &fault) && (sequence == 0 || fault.Sequence == sequence) {
 					return
 				}
 			}
@@ -147,7 +149,8 @@ func TestTheFirstBrokenEventIsNamed(t *testing.T) {
 	}
 	tampered(t, s, func(reports []ChainReport) {
 		i := slices.IndexFunc(reports, func(r ChainReport) bool { return r.Tenant != nil })
-		if fault, ok := reports[i].Fault.(*audit.Fault); !ok || fault.Sequence != 2 || *fault.Tenant != tenant.scope.Tenant() {
+		var fault *audit.Fault
+		if !errors.As(reports[i].Fault, &fault) || fault.Sequence != 2 || *fault.Tenant != tenant.scope.Tenant() {
 			t.Errorf("got %v, want event 2 of %v", reports[i].Fault, tenant.scope.Tenant())
 		}
 		if reports[0].Fault != nil {

@@ -249,7 +249,7 @@ func (t *Tenant) readText(ctx context.Context, id tenancy.ID) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer content.File.Close()
+	defer func() { _ = content.File.Close() }() // it was only read
 	text, err := io.ReadAll(io.LimitReader(content.File, tracking.MaxDocumentRunes))
 	if err != nil || !utf8.Valid(text) {
 		return "", diskError(err)
