@@ -52,7 +52,7 @@ func TestEveryAlterationIsFound(t *testing.T) {
 	found := func(what string, sequence int64) func([]ChainReport) {
 		return func(reports []ChainReport) {
 			for _, r := range reports {
-				if fault, ok := r.Fault.(*audit.Fault); ok && (sequence == 0 || fault.Sequence == sequence) {
+				if fault := r.Fault; fault != nil && (sequence == 0 || fault.Sequence == sequence) {
 					return
 				}
 			}
@@ -147,7 +147,7 @@ func TestTheFirstBrokenEventIsNamed(t *testing.T) {
 	}
 	tampered(t, s, func(reports []ChainReport) {
 		i := slices.IndexFunc(reports, func(r ChainReport) bool { return r.Tenant != nil })
-		if fault, ok := reports[i].Fault.(*audit.Fault); !ok || fault.Sequence != 2 || *fault.Tenant != tenant.scope.Tenant() {
+		if fault := reports[i].Fault; fault == nil || fault.Sequence != 2 || *fault.Tenant != tenant.scope.Tenant() {
 			t.Errorf("got %v, want event 2 of %v", reports[i].Fault, tenant.scope.Tenant())
 		}
 		if reports[0].Fault != nil {
