@@ -30,9 +30,9 @@ func (e *Event) Seal(after Link, at tenancy.Time, c *Changes, scratch []byte) {
 
 // Fault is where a chain is broken: the first event that is not what it must be.
 type Fault struct {
-	Tenant   *tenancy.ID // nil for the installation
-	Sequence int64
-	Reason   string
+	Tenant   *tenancy.ID `json:"tenant_id"` // nil for the installation
+	Sequence int64       `json:"sequence"`
+	Reason   string      `json:"reason"`
 }
 
 func (f *Fault) Error() string {
@@ -43,10 +43,10 @@ func (f *Fault) Error() string {
 	return fmt.Sprintf("the audit trail of %s is broken at event %d: %s", whose, f.Sequence, f.Reason)
 }
 
-// Follows reports, as a *Fault, where e cannot be the event right behind the link:
+// Follows reports where e cannot be the event right behind the link:
 // an event is missing, moved or added, or says something else than when it was
 // written.
-func (e *Event) Follows(link Link) error {
+func (e *Event) Follows(link Link) *Fault {
 	switch {
 	case e.Sequence != link.Sequence+1:
 		return &Fault{e.TenantID, link.Sequence + 1, fmt.Sprintf("it is missing; event %d stands in its place", e.Sequence)}

@@ -138,7 +138,7 @@ func (a *Appliance) open(ctx context.Context) (err error) {
 	if a.lock, err = storage.LockDir(a.Settings.Data); err != nil {
 		return err
 	}
-	if a.store, err = storage.Open(ctx, storage.Options{Dir: a.Settings.Data, Log: a.Log}); err != nil {
+	if a.store, err = storage.Open(ctx, storage.Options{Dir: a.Settings.Data, Log: a.Log, AuditRetention: a.Settings.AuditRetention}); err != nil {
 		return err
 	}
 	if a.identity, err = auth.Open(ctx, a.identityConfig(), a.store); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 
+	"maestro/audit"
 	"maestro/auth"
 	"maestro/client"
 	"maestro/migrations"
@@ -22,6 +23,7 @@ const (
 	exitConflict       = 5
 	exitLimit          = 6
 	exitNetwork        = 7
+	exitBroken         = 65 // EX_DATAERR: the audit trail is not what was written
 	exitLocked         = 75 // EX_TEMPFAIL: another process has the data directory
 	exitNewerSchema    = 76 // EX_PROTOCOL: a newer Maestro wrote the database
 	exitConfiguration  = 78 // EX_CONFIG
@@ -58,6 +60,7 @@ func exitCode(err error) int {
 	var lost *client.ConnectionError
 	var answer *client.Error
 	var own *problem.Error
+	var broken *audit.Fault
 	switch {
 	case err == nil:
 		return exitOK
@@ -67,6 +70,8 @@ func exitCode(err error) int {
 		return exitConfiguration
 	case errors.As(err, &locked), errors.Is(err, auth.ErrRevocationsInUse):
 		return exitLocked
+	case errors.As(err, &broken):
+		return exitBroken
 	case errors.As(err, &newer):
 		return exitNewerSchema
 	case errors.As(err, &lost):

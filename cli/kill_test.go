@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"maestro/storage"
+	"maestro/tenancy"
 )
 
 const (
@@ -242,6 +243,40 @@ func raiseLimits(t *testing.T, server *process, token string) {
 	}
 }
 
+// wantOneEventEach holds the audit trail to the projects: every one that is there,
+// and no other, has been created once.
+func wantOneEventEach(t *testing.T, store *storage.Store, there map[string]bool) {
+	t.Helper()
+	tenant, err := store.TenantBySlug(context.Background(), tenancy.DefaultSlug)
+	if err != nil {
+		t.Fatal(err)
+	}
+	scope := tenancy.Issue(tenant.ID, tenancy.Actor{Kind: tenancy.ActorSystem})
+	told := map[string]bool{}
+	for page := (storage.Page{Limit: storage.MaxLimit}); ; {
+		events, err := store.Tenant(scope).Events(context.Background(), page, storage.EventFilter{Action: "project.create"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range events.Items {
+			var after struct{ Name string }
+			if err := json.Unmarshal(e.After, &after); err != nil {
+				t.Fatal(err)
+			}
+			if told[after.Name] || !there[after.Name] {
+				t.Errorf("an event tells of %s, which is not there or was told before", after.Name)
+			}
+			told[after.Name] = true
+		}
+		if page.Cursor = events.Next; events.Next == "" {
+			break
+		}
+	}
+	if len(told) != len(there) {
+		t.Errorf("%d projects left %d events", len(there), len(told))
+	}
+}
+
 // readProjects lists everything, stops the server and checks its database.
 func readProjects(t *testing.T, server *process) map[string]bool {
 	t.Helper()
@@ -269,6 +304,7 @@ func readProjects(t *testing.T, server *process) map[string]bool {
 	if err != nil {
 		t.Fatal(err)
 	}
+	wantOneEventEach(t, store, there)
 	if err := errors.Join(store.Check(context.Background()), store.Close()); err != nil {
 		t.Errorf("after the kills: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
 	}

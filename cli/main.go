@@ -92,7 +92,7 @@ func (a *app) root() *cobra.Command {
 		Long: "Maestro keeps the record of a team's ML projects, its library of reusable artifacts, and its process metrics.\n" +
 			"maestro serve starts the server; the other commands speak to a running one.\n\n" +
 			"Exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 authentication, 5 conflict, 6 limit, 7 network;\n" +
-			"serve: 75 data directory in use, 76 database of a newer version, 78 bad configuration.",
+			"audit verify: 65 broken trail; serve: 75 data directory in use, 76 database of a newer version, 78 bad configuration.",
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.begin(cmd) },
@@ -115,7 +115,7 @@ func (a *app) root() *cobra.Command {
 	add("server", a.serveCommand(), a.backupCommand(), a.restoreCommand(), a.migrateCommand(), a.configCommand(), a.doctorCommand(), a.supportCommand(), a.adminCommand(), a.keysCommand(), a.certCommand(), a.healthCommand(), a.demoCommand(), a.checkRevocationsCommand())
 	add("session", a.loginCommand(), a.logoutCommand(), a.whoamiCommand())
 	add("data", a.projectCommand(), a.memberCommand(), a.artifactCommand(), a.metricCommand(), a.importCommand(), a.collectCommand(), a.predictCommand(), a.recommendCommand(), a.similarCommand(),
-		a.tenantCommand(), a.userCommand(), a.tokenCommand())
+		a.tenantCommand(), a.userCommand(), a.tokenCommand(), a.auditCommand())
 	add("other", a.docsCommand())
 	add("other", a.versionCommand())
 	return root

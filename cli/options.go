@@ -55,8 +55,12 @@ type ServeSettings struct {
 
 	PasswordLength int           // of the shortest password that may be set; 0 for auth's default
 	HashCost       int           // of passwords; 0 for auth's default
+	AuditRetention time.Duration // how long audit events are kept; 0 for ever
 	KeyLife        time.Duration // after which a new key signs access tokens; 0 for never
 }
+
+// maxAuditDays is a century.
+const maxAuditDays = 36_525
 
 var serveOptions = slices.Concat([]option[ServeSettings]{
 	{name: "data", preset: "./data", unit: "DIR", help: "data directory; made when missing", apply: func(s *ServeSettings, text string) error {
@@ -106,6 +110,14 @@ var serveOptions = slices.Concat([]option[ServeSettings]{
 		if err != nil || s.KeyLife != 0 && s.KeyLife < auth.MinKeyLife {
 			return fmt.Errorf("must be 0 or a duration of at least %s", auth.MinKeyLife)
 		}
+		return nil
+	}},
+	{name: "audit-days", preset: "0", unit: "N", help: "how many days the events of the audit trail are kept; 0 for all of them", apply: func(s *ServeSettings, text string) error {
+		days, err := strconv.Atoi(text)
+		if err != nil || days < 0 || days > maxAuditDays {
+			return fmt.Errorf("must be a whole number from 0 to %d", maxAuditDays)
+		}
+		s.AuditRetention = time.Duration(days) * 24 * time.Hour
 		return nil
 	}},
 	{name: "log-level", preset: "info", unit: "LEVEL", help: "debug, info, warn or error", apply: func(s *ServeSettings, text string) error {

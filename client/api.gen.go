@@ -214,6 +214,46 @@ type ArtifactSearch struct {
 	Type string `json:"type,omitempty"`
 }
 
+type AuditEvent struct {
+	// The kind of object, a dot and the verb, such as project.create
+	Action string `json:"action"`
+	// The user who acted, or on whose behalf an API token did
+	ActorID *string `json:"actor_id"`
+	// operator: somebody of another tenant who runs the installation; system: the server itself, or a command on its machine; anonymous: without a credential that holds
+	ActorKind string `json:"actor_kind"`
+	// Where the request came from; empty for the server's own work and for a unix socket
+	Address string `json:"address"`
+	// What the fields are that changed, and what else is to be known
+	After map[string]any `json:"after"`
+	// What the fields were that changed. Secrets, free text and free objects are left out or given by their size
+	Before map[string]any `json:"before"`
+	// The session or the API token
+	CredentialID *string `json:"credential_id"`
+	// SHA-256 of the canonical form (docs/audit.md)
+	Hash string `json:"hash"`
+	// Made of the time and the hash
+	ID string `json:"id"`
+	// The object's id, or its name where it has none; empty where there is none
+	Object  string `json:"object"`
+	Outcome string `json:"outcome"`
+	// Hash of the event before; zeros for the first
+	PreviousHash string `json:"previous_hash"`
+	// Names the request in the server's log; empty for the server's own work
+	RequestID string `json:"request_id"`
+	// Its place in the chain, from 1, without a gap
+	Sequence int64 `json:"sequence"`
+	// Null in the installation's own trail
+	TenantID *string `json:"tenant_id"`
+	// Never before that of the event before
+	Time string `json:"time"`
+}
+
+type AuditEventList struct {
+	Items []AuditEvent `json:"items"`
+	// Asks for the next page; null at the end
+	NextCursor *string `json:"next_cursor"`
+}
+
 type Backup struct {
 	// Artifact contents in it
 	Blobs int64 `json:"blobs"`
@@ -1827,6 +1867,44 @@ func (c *Client) AllArtifacts(ctx context.Context, params ListArtifactsParams) i
 	})
 }
 
+// ListAuditEventsParams are the parameters of ListAuditEvents. What is zero is not sent.
+type ListAuditEventsParams struct {
+	// Items in a page
+	Limit int64 `query:"limit"`
+	// next_cursor of the page before, with the same sort and filters
+	Cursor string `query:"cursor"`
+	// Only what this user did, or an API token on the user's behalf
+	ActorID string `query:"actor_id"`
+	// Only this action, such as project.create; or every action of a kind, such as project
+	Action string `query:"action"`
+	// Only what was done to the object of this id or name
+	Object string `query:"object"`
+	// Only what was done, or only what was refused
+	Outcome string `query:"outcome"`
+	// Only events of this time or later
+	From string `query:"from"`
+	// Only events before this time
+	Until string `query:"until"`
+}
+
+// ListAuditEvents: List who did what in your tenant, the newest first. GET /api/v1/audit (audit:view).
+//
+// Each event holds the hash of the one before, so that altered, missing and added ones can be found (maestro audit verify). A page looks at 20000 events: with a filter that few of them pass it may be short or empty and go on all the same. Follow next_cursor until it is null.
+func (c *Client) ListAuditEvents(ctx context.Context, params ListAuditEventsParams) (AuditEventList, error) {
+	var out AuditEventList
+	err := c.call(ctx, request{method: "GET", path: "/api/v1/audit", params: params}, &out)
+	return out, err
+}
+
+// AllAuditEvents iterates over the items of all pages of ListAuditEvents.
+func (c *Client) AllAuditEvents(ctx context.Context, params ListAuditEventsParams) iter.Seq2[AuditEvent, error] {
+	return pages(func(cursor string) ([]AuditEvent, *string, error) {
+		params.Cursor = cursor
+		page, err := c.ListAuditEvents(ctx, params)
+		return page.Items, page.NextCursor, err
+	})
+}
+
 // ListBackupsParams are the parameters of ListBackups. What is zero is not sent.
 type ListBackupsParams struct {
 	// Items in a page
@@ -1849,6 +1927,44 @@ func (c *Client) AllBackups(ctx context.Context, params ListBackupsParams) iter.
 	return pages(func(cursor string) ([]Backup, *string, error) {
 		params.Cursor = cursor
 		page, err := c.ListBackups(ctx, params)
+		return page.Items, page.NextCursor, err
+	})
+}
+
+// ListInstallationEventsParams are the parameters of ListInstallationEvents. What is zero is not sent.
+type ListInstallationEventsParams struct {
+	// Items in a page
+	Limit int64 `query:"limit"`
+	// next_cursor of the page before, with the same sort and filters
+	Cursor string `query:"cursor"`
+	// Only what this user did, or an API token on the user's behalf
+	ActorID string `query:"actor_id"`
+	// Only this action, such as project.create; or every action of a kind, such as project
+	Action string `query:"action"`
+	// Only what was done to the object of this id or name
+	Object string `query:"object"`
+	// Only what was done, or only what was refused
+	Outcome string `query:"outcome"`
+	// Only events of this time or later
+	From string `query:"from"`
+	// Only events before this time
+	Until string `query:"until"`
+}
+
+// ListInstallationEvents: List who did what to the installation, the newest first. GET /api/v1/system/audit (operator).
+//
+// Tenants, operators, keys, backups, and refusals that belong to no tenant. Each event holds the hash of the one before, so that altered, missing and added ones can be found (maestro audit verify). A page looks at 20000 events: with a filter that few of them pass it may be short or empty and go on all the same. Follow next_cursor until it is null.
+func (c *Client) ListInstallationEvents(ctx context.Context, params ListInstallationEventsParams) (AuditEventList, error) {
+	var out AuditEventList
+	err := c.call(ctx, request{method: "GET", path: "/api/v1/system/audit", params: params}, &out)
+	return out, err
+}
+
+// AllInstallationEvents iterates over the items of all pages of ListInstallationEvents.
+func (c *Client) AllInstallationEvents(ctx context.Context, params ListInstallationEventsParams) iter.Seq2[AuditEvent, error] {
+	return pages(func(cursor string) ([]AuditEvent, *string, error) {
+		params.Cursor = cursor
+		page, err := c.ListInstallationEvents(ctx, params)
 		return page.Items, page.NextCursor, err
 	})
 }

@@ -495,3 +495,84 @@ func TestRefusalsAreBounded(t *testing.T) {
 		t.Errorf("the refusals told (-want +got)\n%s", diff)
 	}
 }
+
+// TestTheTrailIsReadOverHTTP reads trails as a tenant_admin, as an operator and as
+// those who may not.
+func TestTheTrailIsReadOverHTTP(t *testing.T) {
+	w := newWorld(t)
+	project := w.acme.send("POST", "/projects", `{"name":"churn <&>"}`).want(201).object()["id"].(string)
+	w.acme.send("DELETE", "/projects/"+project, "").want(204)
+	w.beta.send("POST", "/projects", `{"name":"beta's own"}`).want(201)
+
+	w.viewer.send("GET", "/audit", "").problem(problem.Forbidden)
+	w.acme.send("GET", "/system/audit", "").problem(problem.Forbidden)
+	w.operator.send("GET", "/audit", "").problem(problem.Forbidden)
+	w.nobody.send("GET", "/audit", "").problem(problem.Unauthenticated)
+
+	type page struct {
+		Items      []audit.Event
+		NextCursor *string `json:"next_cursor"`
+	}
+	read := func(c *caller, path string) (all []audit.Event) {
+		t.Helper()
+		for cursor := ""; ; {
+			var p page
+			c.send("GET", path+"&limit=2&cursor="+cursor, "").want(200).into(&p)
+			all = append(all, p.Items...)
+			if p.NextCursor == nil {
+				return all
+			}
+			cursor = *p.NextCursor
+		}
+	}
+	// The client can follow the chain: what it receives is what was hashed.
+	for _, c := range []struct {
+		by   *caller
+		path string
+	}{{w.acme, "/audit?"}, {w.beta, "/audit?"}, {w.operator, "/system/audit?"}} {
+		all := read(c.by, c.path)
+		slices.Reverse(all)
+		link := audit.Link{}
+		for i := range all {
+			e := &all[i]
+			if fault := e.Follows(link); fault != nil {
+				t.Fatalf("%s: %v", c.path, fault)
+			}
+			link = e.Link()
+			if own := e.TenantID != nil && *e.TenantID == c.by.principal.Tenant; own == strings.HasPrefix(c.path, "/system") {
+				t.Errorf("%s shows an event of %v", c.path, e.TenantID)
+			}
+		}
+		if len(all) < 2 {
+			t.Errorf("%s shows %d events", c.path, len(all))
+		}
+	}
+	for query, want := range map[string]string{
+		"action=project":                                 "project.delete project.create",
+		"action=project.create":                          "project.create",
+		"object=" + project:                              "project.delete project.create",
+		"outcome=denied":                                 "access.deny access.deny access.deny",
+		"action=project&until=2020-01-01":                "",
+		"action=project&from=2020-01-01":                 "project.delete project.create",
+		"actor_id=" + w.viewer.principal.User.String():   "access.deny session.open",
+		"actor_id=" + tenancy.NewID().String():           "",
+		"actor_id=" + w.beta.principal.User.String():     "",
+		"action=metrics.create&outcome=success&object=x": "",
+	} {
+		var got []string
+		for _, e := range read(w.acme, "/audit?"+query) {
+			got = append(got, string(e.Action))
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: got %v, want %s", query, got, want)
+		}
+	}
+	for _, query := range []string{"actor_id=x", "outcome=perhaps", "from=yesterday", "limit=501", "sort=time"} {
+		if a := w.acme.send("GET", "/audit?"+query, ""); a.status != 422 && a.status != 400 {
+			t.Errorf("%s answers %d: %s", query, a.status, a.body)
+		}
+	}
+	var p page
+	w.acme.send("GET", "/audit?limit=1", "").want(200).into(&p)
+	w.beta.send("GET", "/audit?limit=1&cursor="+*p.NextCursor, "").problem(problem.Malformed)
+}

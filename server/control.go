@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 
+	"maestro/audit"
 	"maestro/problem"
 )
 
@@ -15,12 +16,35 @@ func (s *Server) Control() http.Handler {
 	mux.HandleFunc("GET /backup", s.sendBackup)
 	mux.Handle("GET /readyz", s.engine)
 	mux.Handle("GET /metrics", s.meter.handler)
+	mux.HandleFunc("GET /audit", s.sendAuditReport)
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	return mux
+}
+
+// sendAuditReport verifies the audit trail and sends what was found of each chain.
+func (s *Server) sendAuditReport(w http.ResponseWriter, r *http.Request) {
+	var anchors []audit.Anchor
+	for _, text := range r.URL.Query()["anchor"] {
+		anchor, err := audit.ParseAnchor(text)
+		if err != nil {
+			http.Error(w, "anchor "+err.Error(), http.StatusBadRequest)
+			return
+		}
+		anchors = append(anchors, anchor)
+	}
+	reports, err := s.store.VerifyAudit(r.Context(), anchors...)
+	if err != nil {
+		s.log.Error("the verification of the audit trail that was asked for on the socket failed", "error", err)
+		described := document(err)
+		http.Error(w, described.Title+": "+described.Detail, classOf(problem.CodeOf(err)).status)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(encodeJSON(reports)) // a client that is gone needs no answer
 }
 
 // sendBackup sends an archive of the data directory. One that cannot be finished

@@ -20,6 +20,7 @@ var references = map[string]string{
 	"sid":        "session",
 	"roles":      "role",
 	"request_id": "request",
+	"actor_id":   "user",
 
 	"listUsers.role": "role",
 }

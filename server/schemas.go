@@ -7,6 +7,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"maestro/audit"
 	"maestro/tenancy"
 )
 
@@ -35,9 +36,16 @@ func (objectSchema) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true, Description: "Free JSON object of at most 16 KiB"}
 }
 
+type hashSchema struct{}
+
+func (hashSchema) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeString, Pattern: "^[0-9a-f]{64}$", PatternDescription: "a SHA-256 in hexadecimal"}
+}
+
 func aliasTypes(r huma.Registry) {
 	r.RegisterTypeAlias(reflect.TypeFor[tenancy.ID](), reflect.TypeFor[idSchema]())
 	r.RegisterTypeAlias(reflect.TypeFor[tenancy.Time](), reflect.TypeFor[timeSchema]())
+	r.RegisterTypeAlias(reflect.TypeFor[audit.Hash](), reflect.TypeFor[hashSchema]())
 	r.RegisterTypeAlias(reflect.TypeFor[tenancy.Object](), reflect.TypeFor[objectSchema]())
 }
 

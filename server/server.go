@@ -117,6 +117,7 @@ func New(o Options) *Server {
 	s.tenantRoutes()
 	s.installationRoutes()
 	s.backupRoutes()
+	s.auditRoutes()
 	s.systemRoutes()
 	s.checkDeclared()
 	s.document = s.renderDocument()

@@ -53,8 +53,7 @@ func TestEveryAlterationIsFound(t *testing.T) {
 	found := func(what string, sequence int64) func([]ChainReport) {
 		return func(reports []ChainReport) {
 			for _, r := range reports {
-				var fault *audit.Fault
-				if errors.As(r.Fault, &fault) && (sequence == 0 || fault.Sequence == sequence) {
+				if fault := r.Fault; fault != nil && (sequence == 0 || fault.Sequence == sequence) {
 					return
 				}
 			}
@@ -149,8 +148,7 @@ func TestTheFirstBrokenEventIsNamed(t *testing.T) {
 	}
 	tampered(t, s, func(reports []ChainReport) {
 		i := slices.IndexFunc(reports, func(r ChainReport) bool { return r.Tenant != nil })
-		var fault *audit.Fault
-		if !errors.As(reports[i].Fault, &fault) || fault.Sequence != 2 || *fault.Tenant != tenant.scope.Tenant() {
+		if fault := reports[i].Fault; fault == nil || fault.Sequence != 2 || *fault.Tenant != tenant.scope.Tenant() {
 			t.Errorf("got %v, want event 2 of %v", reports[i].Fault, tenant.scope.Tenant())
 		}
 		if reports[0].Fault != nil {

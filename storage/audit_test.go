@@ -439,8 +439,7 @@ func wantFault(t testing.TB, s *Store, scope *tenancy.Scope, words string) *audi
 		t.Fatal(err)
 	}
 	for _, r := range reports {
-		var fault *audit.Fault
-		if errors.As(r.Fault, &fault) && (scope == nil || r.Tenant != nil && *r.Tenant == scope.Tenant()) && strings.Contains(fault.Reason, words) {
+		if fault := r.Fault; fault != nil && (scope == nil || r.Tenant != nil && *r.Tenant == scope.Tenant()) && strings.Contains(fault.Reason, words) {
 			return fault
 		}
 	}
