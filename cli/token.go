@@ -109,7 +109,7 @@ func (a *app) tokenList() *cobra.Command {
 }
 
 func (a *app) tokenRevoke() *cobra.Command {
-	return &cobra.Command{Use: "revoke TOKEN", Short: "End an API token at once, by name or id", Args: cobra.ExactArgs(1),
+	return &cobra.Command{Use: "revoke TOKEN", Short: "End an API token of yours at once, by name or id, or another account's by id", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.connect(cmd)
 			if err != nil {
