@@ -42,9 +42,17 @@ func makers() map[string]func(m *matrix, s *side, within map[string]string) stri
 		"session": func(m *matrix, s *side, _ map[string]string) string {
 			return m.w.login(s.admin.email).principal.Session.String()
 		},
+		"project": func(m *matrix, s *side, within map[string]string) string { // with somebody and something in it
+			id := m.post(s, "project", within)
+			m.must(s.admin, "POST", "/api/v1/projects/"+id+"/members", fmt.Sprintf(`{"name":%q,"role":"other","experience_level":"mid"}`, m.text(s)))
+			m.must(s.admin, "POST", "/api/v1/metrics", fmt.Sprintf(`{"project_id":%q,"metric_type":"commits_per_week","metric_value":3,"metadata":{"m":%q}}`, id, m.text(s)))
+			m.use(s, m.kept(s, "artifact"), id)
+			return id
+		},
 		"artifact": func(m *matrix, s *side, within map[string]string) string {
 			id := m.post(s, "artifact", within)
 			m.must(s.admin, "PUT", "/api/v1/artifacts/"+id+"/content", "content of "+m.text(s), "Content-Type", "text/plain")
+			m.use(s, id, m.kept(s, "project"))
 			return id
 		},
 		"key": func(m *matrix, _ *side, _ map[string]string) string { // one that signed nothing and signs nothing any more
@@ -68,6 +76,7 @@ type matrix struct {
 	tables   []string
 	log      *lockedBuffer
 	numbered int
+	keeps    map[string]string // by tenant and kind: see kept
 }
 
 // side is a tenant and who rules it. Every text in it contains its canary.
@@ -79,7 +88,7 @@ type side struct {
 
 func newMatrix(t *testing.T) *matrix {
 	t.Helper()
-	m := &matrix{t: t, log: new(lockedBuffer)}
+	m := &matrix{t: t, log: new(lockedBuffer), keeps: map[string]string{}}
 	m.w = newWorld(t, func(o *Options) {
 		o.Log = slog.New(slog.NewJSONHandler(m.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	})
@@ -246,6 +255,22 @@ func (m *matrix) thing(s *side, kind string, within map[string]string) string {
 		return make(m, s, within)
 	}
 	return m.post(s, kind, within)
+}
+
+// kept returns a thing of a side that no operation is tried on.
+func (m *matrix) kept(s *side, kind string) string {
+	m.t.Helper()
+	key := s.tenant.String() + kind
+	if m.keeps[key] == "" {
+		m.keeps[key] = m.post(s, kind, nil)
+	}
+	return m.keeps[key]
+}
+
+// use has a project use an artifact.
+func (m *matrix) use(s *side, artifact, project string) {
+	m.t.Helper()
+	m.must(s.admin, "POST", "/api/v1/artifacts/"+artifact+"/use", fmt.Sprintf(`{"project_id":%q,"impact_score":70,"context":{"c":%q}}`, project, m.text(s)))
 }
 
 // post makes a thing by a POST to its collection.

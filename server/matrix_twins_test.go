@@ -66,6 +66,7 @@ func (m *twins) unchanged() func(after any) {
 func (m *twins) operation(o *operation, original *side) {
 	mine := *original
 	mine.admin = m.w.enter(original.tenant, m.text(original)+"@matrix.example", auth.RoleTenantAdmin)
+	m.token(mine.admin, auth.APITokenFields{Scopes: []string{auth.ProjectsView.String()}})
 	for i, r := range m.valid(&mine, o) {
 		var key []string
 		if o.takes("Idempotency-Key") {
@@ -174,9 +175,9 @@ func (m *twins) clone() {
 			m.t.Fatalf("%s: %v", statement, err)
 		}
 	}
-	const apart = 1_000_000_000 // are numbers that are unique in the installation
+	const apart = -1_000_000_000 // are numbers that are unique in the installation; below those that the server gives
 	exec("BEGIN IMMEDIATE")
-	exec("DELETE FROM points WHERE series > $1", apart)
+	exec("DELETE FROM points WHERE series < 0")
 	for i, twin := range m.both {
 		offset := apart * (i + 1)
 		for _, table := range m.tables {
@@ -189,7 +190,7 @@ func (m *twins) clone() {
 		}
 		exec("INSERT INTO points (series, time, seq, value, metadata) SELECT p.series + $2, time, seq, value, metadata FROM points p JOIN series s ON s.id = p.series WHERE s.tenant_id = $1", m.original[:], offset)
 	}
-	exec("DELETE FROM dropped_series WHERE series > $1", apart)
+	exec("DELETE FROM dropped_series WHERE series < 0")
 	exec("COMMIT")
 	m.post(&side{admin: m.w.acme, tenant: m.w.acme.principal.Tenant, canary: "nudge"}, "project", nil) // from here on, readers see the clones
 	m.maintain()
@@ -224,9 +225,9 @@ func (m *twins) columns(table string, offset int) (names, values string) {
 			value = fmt.Sprintf("%s || ' %s %d'", name, twinMark, offset)
 		case name == "search_id":
 			value = "NULL"
-		case name == "name" && table != "roles", name == "description", name == "user_agent":
+		case name == "name" && table != "roles", name == "description", name == "context", name == "user_agent":
 			value = fmt.Sprintf("%s || ' %s %d'", name, twinMark, offset)
-		case name == "revision", name == "version" && kind == "INTEGER", name == "generation", name == "epoch":
+		case name == "revision", name == "version" && kind == "INTEGER", name == "epoch":
 			value = name + " + 1000"
 		}
 		all, cloned = append(all, name), append(cloned, value)
