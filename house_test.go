@@ -41,6 +41,7 @@ var owned = map[string][]string{
 	"github.com/danielgtaylor/huma":  {"server"},
 	"database/sql":                   {"storage", "migrations"},
 	"modernc.org/sqlite":             {"storage"},
+	"github.com/jackc/pgx":           {"storage"},
 	"github.com/pressly/goose":       {"migrations"},
 	"github.com/golang-jwt/jwt":      {"auth"},
 	"golang.org/x/crypto/bcrypt":     {"auth"},

@@ -18,7 +18,7 @@ import (
 )
 
 func (a *app) importCommand() *cobra.Command {
-	return remote(a.group("import", "Import what was recorded elsewhere", a.importProjects()))
+	return a.group("import", "Import what was recorded elsewhere", remote(a.importProjects()), a.importLegacy())
 }
 
 func (a *app) importProjects() *cobra.Command {

@@ -66,13 +66,13 @@ func TestScripts(t *testing.T) {
 				"exits":       exits,
 				"private":     private,
 				"expire":      expire,
-				"newerschema": newerSchema,
-				"breaks":      breaks,
-				"jsonenv":     jsonEnv,
-				"waitfor":     waitFor,
-				"demologin":   demoLogin,
-				"flip":        flip,
-				"eventually":  eventually,
+				"newerschema": newerSchema, "legacy": legacyDatabase,
+				"breaks":     breaks,
+				"jsonenv":    jsonEnv,
+				"waitfor":    waitFor,
+				"demologin":  demoLogin,
+				"flip":       flip,
+				"eventually": eventually,
 			},
 		})
 	})
@@ -190,6 +190,28 @@ func newerSchema(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	_, err = db.Exec("INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)")
 	ts.Check(errors.Join(err, db.Close()))
+}
+
+// legacyDatabase FILE EMAIL PASSWORD makes a database of the older system with one
+// user, an admin, and one project.
+func legacyDatabase(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: legacy FILE EMAIL PASSWORD")
+	}
+	hash, err := bcrypt.GenerateFromPassword([]byte(args[2]), bcrypt.MinCost)
+	ts.Check(err)
+	db, err := sql.Open("sqlite", ts.MkAbs(args[0]))
+	ts.Check(err)
+	for _, statement := range []string{
+		"CREATE TABLE users (id CHAR(32) NOT NULL, email VARCHAR(255), hashed_password VARCHAR(255), role VARCHAR(50), PRIMARY KEY (id))",
+		"CREATE TABLE projects (id CHAR(32) NOT NULL, name VARCHAR(255), complexity_score FLOAT, created_at DATETIME, PRIMARY KEY (id))",
+		"INSERT INTO users VALUES ('00000000000040008000000000000001', '" + args[1] + "', '" + strings.Replace(string(hash), "$2a$", "$2b$", 1) + "', 'admin')",
+		"INSERT INTO projects VALUES ('00000000000040008000000000000002', 'From long ago', 500, '2020-01-02 03:04:05.678901')",
+	} {
+		_, err := db.Exec(statement)
+		ts.Check(err)
+	}
+	ts.Check(db.Close())
 }
 
 // breaks VARIABLE BYTES puts a proxy before the server that breaks the first

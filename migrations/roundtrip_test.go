@@ -86,12 +86,15 @@ func schema(t *testing.T, db *sql.DB) string {
 	return strings.Join(objects, "\n")
 }
 
-// TestDownAndUpBringsEveryRowBack fills every version with rows of many tenants,
-// goes down to each older one and up again.
+// TestDownAndUpBringsEveryRowBack fills every version with rows of many tenants
+// and goes down to the one before it, and from the newest to each, and up again.
 func TestDownAndUpBringsEveryRowBack(t *testing.T) {
 	all := append([]int64{0}, versions(t)...)
 	for i, from := range all[1:] {
 		for _, to := range all[:i+1] {
+			if to != all[i] && from != all[len(all)-1] {
+				continue // by one from each version, and to each from the newest
+			}
 			t.Run(fmt.Sprintf("%d to %d", from, to), func(t *testing.T) {
 				db := openDatabase(t)
 				migrate(t, db, from)

@@ -88,6 +88,9 @@ var untenanted = map[string]string{
 	selectAllEvents:    "the check of the whole installation reads every tenant",
 	`DELETE FROM series WHERE tenant_id = $1 AND id IN (SELECT id FROM series WHERE tenant_id = $1 LIMIT $2)`: "by id, and the ids are of the tenant's own",
 
+	columnsOfSQLite:   "it is asked of an older system's database",
+	columnsOfPostgres: "it is asked of an older system's database",
+
 	selectAccountsAnywhere: "a login that names no tenant finds its account by the address, by an index",
 	selectAccountBySlug:    "a login finds its account by address and tenant together, by the index of addresses",
 	selectAPITokenState:    "an API token says by itself whose it is: it is found by its digest, by an index",

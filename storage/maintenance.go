@@ -97,6 +97,8 @@ var removals = []string{
 	`DELETE FROM user_roles WHERE tenant_id = $1 AND (user_id, role) IN (SELECT user_id, role FROM user_roles WHERE tenant_id = $1 LIMIT $2)`,
 	`DELETE FROM users WHERE tenant_id = $1 AND id IN (SELECT id FROM users WHERE tenant_id = $1 LIMIT $2)`,
 	`DELETE FROM roles WHERE tenant_id = $1 AND name IN (SELECT name FROM roles WHERE tenant_id = $1 LIMIT $2)`,
+	`DELETE FROM import_progress WHERE tenant_id = $1 AND (source, relation) IN (SELECT source, relation FROM import_progress WHERE tenant_id = $1 LIMIT $2)`,
+	`DELETE FROM import_misfits WHERE tenant_id = $1 AND (relation, row_id, field) IN (SELECT relation, row_id, field FROM import_misfits WHERE tenant_id = $1 LIMIT $2)`,
 	`DELETE FROM idempotency_keys WHERE tenant_id = $1 AND (actor_id, key) IN (SELECT actor_id, key FROM idempotency_keys WHERE tenant_id = $1 LIMIT $2)`,
 }
 

@@ -242,7 +242,7 @@ func (m *migration) work(ctx context.Context, exists bool) error {
 
 func (m *migration) migrateWork(ctx context.Context, size int64) (err error) {
 	// No journal and no syncing: a copy that does not become whole is thrown away.
-	pragmas := []string{"journal_mode(off)", "synchronous(off)", "locking_mode(exclusive)", "foreign_keys(0)", "cache_size(-20000)", "mmap_size(0)"}
+	pragmas := []string{"journal_mode(off)", "synchronous(off)", "locking_mode(exclusive)", "foreign_keys(0)", "cache_size(-48000)", "mmap_size(0)"}
 	if size < largeDatabase {
 		pragmas = append(pragmas, "temp_store(memory)")
 	}

@@ -30,8 +30,8 @@ const (
 	upgradeMemoryMB = 300
 )
 
-// legacyTables are the tables of the core, with the columns that are compared.
-var legacyTables = map[string]string{
+// coreTables are the tables of the core, with the columns that are compared.
+var coreTables = map[string]string{
 	"projects":        "id, name, description, problem_class, status, complexity_score, team_size, start_date, completion_date, model_performance, compute_cost, business_impact, success_score, metadata, created_at, updated_at",
 	"artifacts":       "id, name, type, version, description, tags, content_hash, size_bytes, storage_uri, usage_count, avg_impact_score, metadata, created_at, updated_at",
 	"artifact_usage":  "id, artifact_id, project_id, used_at, impact_score, context",
@@ -160,7 +160,7 @@ func generateLegacy(t *testing.T, dir string, scale float64) (rows int64) {
 			t.Fatal(err, statement)
 		}
 	}
-	for table := range legacyTables {
+	for table := range coreTables {
 		var count int64
 		if err := db.QueryRow("SELECT count(*) FROM " + table).Scan(&count); err != nil {
 			t.Fatal(err)
@@ -177,7 +177,7 @@ func legacyDigests(t *testing.T, dir string, upgraded bool) map[string]string {
 	db := openRaw(t, dir)
 	defer db.Close()
 	found := make(map[string]string)
-	for table, columns := range legacyTables {
+	for table, columns := range coreTables {
 		from := table
 		if upgraded && table == "process_metrics" {
 			from = upgradedMetrics

@@ -84,7 +84,7 @@ func coreDigests(t *testing.T, dir string) map[string]string {
 	found := map[string]string{}
 	db := openRaw(t, dir)
 	defer db.Close()
-	for table, columns := range legacyTables {
+	for table, columns := range coreTables {
 		if table == "process_metrics" {
 			continue
 		}

@@ -1,0 +1,183 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver of older systems' PostgreSQL
+
+	"maestro/problem"
+)
+
+// legacySource is a database of the older system, which is only read.
+type legacySource struct {
+	db       *sql.DB
+	name     string // for people and for the progress; without a password
+	postgres bool
+	columns  map[string][]string // of each of its tables
+}
+
+// openLegacy opens an SQLite file or a postgres:// URL.
+func openLegacy(ctx context.Context, source string) (*legacySource, error) {
+	s := &legacySource{columns: make(map[string][]string)}
+	var err error
+	if strings.HasPrefix(source, "postgres://") || strings.HasPrefix(source, "postgresql://") {
+		s.postgres = true
+		s.name = withoutPassword(source)
+		if s.db, err = sql.Open("pgx", source); err != nil {
+			return nil, fmt.Errorf("%s: %w", s.name, err)
+		}
+	} else {
+		if s.name, err = filepath.Abs(source); err != nil {
+			return nil, err
+		}
+		if _, err := os.Stat(s.name); err != nil {
+			return nil, problem.Wrap(err, problem.NotFound, "There is no file %s.", source)
+		}
+		if s.db, err = openMigrating(s.name, []string{"query_only(1)", "busy_timeout(10000)"}); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.findColumns(ctx); err != nil {
+		_ = s.db.Close() // it was only read
+		return nil, fmt.Errorf("%s: %w", s.name, err)
+	}
+	if len(s.columns["projects"]) == 0 {
+		_ = s.db.Close()
+		return nil, problem.New(problem.NotFound, "%s has no table projects: it is no database of the older system.", s.name)
+	}
+	return s, nil
+}
+
+func withoutPassword(url string) string {
+	scheme, rest, _ := strings.Cut(url, "://")
+	if user, host, found := strings.Cut(rest, "@"); found {
+		name, _, _ := strings.Cut(user, ":")
+		rest = name + "@" + host
+	}
+	rest, _, _ = strings.Cut(rest, "?")
+	return scheme + "://" + rest
+}
+
+const (
+	columnsOfSQLite   = `SELECT m.name, c.name FROM sqlite_schema m JOIN pragma_table_info(m.name) c WHERE m.type = 'table' ORDER BY m.name, c.cid`
+	columnsOfPostgres = `SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = ANY (current_schemas(false))
+		ORDER BY table_name, ordinal_position`
+)
+
+func (s *legacySource) findColumns(ctx context.Context) error {
+	text := columnsOfSQLite
+	if s.postgres {
+		text = columnsOfPostgres
+	}
+	rows, err := s.db.QueryContext(ctx, text)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var table, column string
+		if err := rows.Scan(&table, &column); err != nil {
+			return err
+		}
+		s.columns[table] = append(s.columns[table], column)
+	}
+	return rows.Err()
+}
+
+func (s *legacySource) has(table, column string) bool {
+	for _, c := range s.columns[table] {
+		if c == column {
+			return true
+		}
+	}
+	return false
+}
+
+// tenants lists the tenants that the source's rows belong to.
+func (s *legacySource) tenants(ctx context.Context) (ids []string, err error) {
+	if !s.has("projects", "tenant_id") {
+		return nil, nil
+	}
+	rows, err := s.db.QueryContext(ctx, "SELECT DISTINCT CAST(tenant_id AS "+s.textType()+") FROM projects WHERE tenant_id IS NOT NULL ORDER BY 1")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, rows.Err()
+}
+
+func (s *legacySource) textType() string {
+	if s.postgres {
+		return "text"
+	}
+	return "TEXT"
+}
+
+// from is the part of a query that selects a table's rows of one tenant, behind
+// an id. Ids are compared as text, so that an import goes on in the same order.
+func (s *legacySource) from(table, tenant, after string) (text string, args []any) {
+	text = " FROM " + table + " WHERE 1 = 1"
+	if tenant != "" && s.has(table, "tenant_id") {
+		args = append(args, tenant)
+		text += fmt.Sprintf(" AND CAST(tenant_id AS %s) = $%d", s.textType(), len(args))
+	}
+	if after != "" {
+		args = append(args, after)
+		text += " AND " + s.key() + fmt.Sprintf(" > $%d", len(args))
+	}
+	return text, args
+}
+
+// key is the expression that rows are ordered by.
+func (s *legacySource) key() string {
+	if s.postgres {
+		return `(id::text COLLATE "C")`
+	}
+	return "id"
+}
+
+func (s *legacySource) count(ctx context.Context, table, tenant, after string) (n int64, err error) {
+	text, args := s.from(table, tenant, after)
+	err = s.db.QueryRowContext(ctx, "SELECT count(*)"+text, args...).Scan(&n)
+	return n, err
+}
+
+// each calls f for every row of a table, in the order of the ids.
+func (s *legacySource) each(ctx context.Context, table, tenant, after string, f func(legacyRow) error) error {
+	columns := s.columns[table]
+	text, args := s.from(table, tenant, after)
+	rows, err := s.db.QueryContext(ctx, `SELECT "`+strings.Join(columns, `", "`)+`"`+text+" ORDER BY "+s.key(), args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	values, into := make([]any, len(columns)), make([]any, len(columns))
+	for i := range values {
+		into[i] = &values[i]
+	}
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			return err
+		}
+		row := make(legacyRow, len(columns))
+		for i, name := range columns {
+			row[name] = values[i]
+		}
+		if err := f(row); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
