@@ -4,11 +4,13 @@
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GOFLAGS_BUILD = -trimpath -tags nomsgpack -ldflags "-s -w -X maestro/cli.version=$(VERSION)"
 GOLANGCI = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+# Later ones need modules that not every proxy gives.
+NFPM = github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.4
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.6.0
 
 export CGO_ENABLED = 0
 
-.PHONY: run build test evaluate race races kill sweep upgrade mutants lint vuln bench fuzz ui e2e bars screenshots demo openapi client clean
+.PHONY: run build test evaluate race races kill sweep upgrade mutants lint vuln bench fuzz ui e2e bars screenshots demo openapi client fresh cover release packages container reproducible airgap backupbench clean
 
 run: build ## serve on 127.0.0.1:8080, with sample data in a new data directory
 	bin/maestro serve --demo
@@ -85,5 +87,59 @@ openapi: ## server/openapi.json as the routes say it
 client: openapi ## the Go client of that document
 	go generate ./client
 
+fresh: client ui ## fails when a generated file is not what its sources make
+	go test ./cli -run TestTheManualListsEveryOption
+	@test -z "$$(git status --porcelain -- server/openapi.json client embed)" || { git status --short -- server/openapi.json client embed; exit 1; }
+
+cover: ## coverage.out, and the share of the statements that the tests run
+	go test -coverprofile=coverage.out -coverpkg=./... ./...
+	go tool cover -func=coverage.out | tail -1
+
+PLATFORMS = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+# What is built does not depend on where, nor on what the directory is called.
+GOFLAGS_RELEASE = -trimpath -buildvcs=false -tags nomsgpack -ldflags "-s -w -buildid= -X maestro/cli.version=$(VERSION)"
+
+release: ## dist: static binaries of every platform, a bill of materials each, and checksums
+	rm -rf dist && mkdir dist
+	go build -o dist/sbom ./packaging/sbom
+	@set -e; for platform in $(PLATFORMS); do \
+		os=$${platform%/*} arch=$${platform#*/}; suffix=; if [ $$os = windows ]; then suffix=.exe; fi; \
+		file=dist/maestro_$(VERSION)_$${os}_$${arch}$$suffix; echo $$file; \
+		GOOS=$$os GOARCH=$$arch go build $(GOFLAGS_RELEASE) -o $$file .; \
+		dist/sbom $$file $(VERSION) > $$file.cdx.json; \
+	done; rm dist/sbom
+	cd dist && sha256sum maestro_* > SHA256SUMS
+
+# What is not tagged comes before every release.
+PACKAGE_VERSION = $(if $(filter v%,$(VERSION)),$(patsubst v%,%,$(VERSION)),0.0.0~$(VERSION))
+
+packages: ## deb and rpm of what make release built; fetches nfpm as a Go module
+	@set -e; for arch in amd64 arm64; do for kind in deb rpm; do \
+		ARCH=$$arch VERSION=$(VERSION) PACKAGE_VERSION=$(PACKAGE_VERSION) SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) \
+			go run $(NFPM) package --config packaging/nfpm.yaml --packager $$kind --target dist/; \
+	done; done
+	cd dist && sha256sum maestro_* *.rpm > SHA256SUMS
+
+CONTAINER ?= podman
+container: ## an image of what make release built; needs podman, or CONTAINER=docker
+	rm -rf dist/container && mkdir -p dist/container/data
+	cp dist/maestro_$(VERSION)_linux_amd64 dist/container/maestro_linux_amd64
+	cp dist/maestro_$(VERSION)_linux_arm64 dist/container/maestro_linux_arm64
+	$(CONTAINER) build --file packaging/Containerfile --build-arg TARGETARCH=$$(go env GOARCH) --tag maestro:$(VERSION) dist/container
+
+reproducible: ## builds the commit twice, elsewhere and without a cache, and compares every byte; minutes
+	@set -e; first=$$(mktemp -d) second=$$(mktemp -d)/another/place; mkdir -p $$second; \
+	for dir in $$first $$second; do \
+		git archive HEAD | tar x -C $$dir; cache=$$(mktemp -d); \
+		(cd $$dir && GOCACHE=$$cache go build $(GOFLAGS_RELEASE) -o maestro .); rm -rf $$cache; \
+	done; \
+	sha256sum $$first/maestro $$second/maestro; cmp $$first/maestro $$second/maestro && echo "byte for byte the same"; rm -rf $$first $$second
+
+airgap: ## server, UI and CLI in a network without a way out, and nothing tries one; Linux
+	go test ./cli -run TestNothingLeavesTheMachine -count=1 -v
+
+backupbench: ## a backup of 1 GB under 200 writes a second, and how long they took; fails above 50 ms; minutes
+	MAESTRO_BACKUP_BYTES=1000000000 go test ./storage -run "^$$" -bench BackupUnderWrites -benchtime 1x -timeout 30m
+
 clean:
-	rm -rf bin
+	rm -rf bin dist

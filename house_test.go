@@ -30,6 +30,7 @@ var rooms = map[string][]string{
 	"embed":      {},
 	"docs":       {},
 	"testdata":   {},
+	"packaging":  {"storage"},
 	"client":     {"problem"},
 	"server":     {"problem", "tenancy", "audit", "tracking", "registry", "insight", "auth", "storage", "embed", "docs"},
 	"cli":        {"problem", "tenancy", "audit", "tracking", "registry", "insight", "auth", "migrations", "secrets", "storage", "embed", "docs", "testdata", "client", "server"},
