@@ -116,3 +116,35 @@ func TestLongHistoriesAreLearned(t *testing.T) {
 		t.Errorf("got basis %d and similar %+v, want all and the project itself", got.Basis, similar)
 	}
 }
+
+// BenchmarkLearn learns all three outcomes of 100 000 projects with 64 attributes,
+// as a tenant's model is made. BenchmarkTrain is one of them.
+func BenchmarkLearn(b *testing.B) {
+	for _, rows := range []int{100, 1000, 100_000} {
+		b.Run(fmt.Sprint(rows), func(b *testing.B) {
+			rng := rand.New(rand.NewPCG(9, 9))
+			names := make([]string, 64)
+			for k := range names {
+				names[k] = fmt.Sprintf("attribute %d", k)
+			}
+			h := new(History)
+			for i := range rows {
+				attributes := make(map[string]any, len(names))
+				size := 0.0
+				for k, name := range names {
+					v := rng.NormFloat64()
+					size += v * float64(k%5) / 20
+					attributes[name] = v
+				}
+				h.Add(Record{Plan: Plan{Class: "nlp", Complexity: 50, TeamSize: 5, Attributes: attributes},
+					Began: int64(i), Ended: int64(i + 10), Success: 100 * rng.Float64(), Days: math.Exp(size), Cost: math.Exp(2 * size)})
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := h.Learn(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

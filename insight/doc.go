@@ -18,8 +18,10 @@
 //     cross-validation (moments.go, ridge.go, relevance.go, fit.go, long.go);
 //   - the errors of that cross-validation become intervals (conformal.go);
 //   - a Predictor predicts and explains itself (predictor.go, explain.go), and
-//     Evaluate judges the whole by leave-one-out (evaluate.go).
+//     Evaluate judges the whole by leave-one-out (evaluate.go);
+//   - a History gathers a tenant's projects into a Dataset, and a Model of it
+//     predicts every outcome of a Plan (plan.go, history.go, model.go).
 //
 // Beside it stand similarity of projects and texts (similar.go, text.go,
-// reuse.go) and advice (advice.go, team.go).
+// compare.go, reuse.go) and advice (advice.go, team.go).
 package insight
