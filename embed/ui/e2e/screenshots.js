@@ -111,6 +111,7 @@ for (const theme of ["light", "dark"]) {
       await page.evaluate((to) => { history.pushState(null, "", to); dispatchEvent(new PopStateEvent("popstate")); }, path);
       await page.waitForLoadState("networkidle");
       await page.waitForTimeout(150);
+      await page.waitForFunction(() => !document.querySelector("main [aria-label=Loading]")); // bones say nothing of a screen
       await act?.(page);
       if (act) await page.waitForTimeout(250);
       await page.screenshot({ path: `${out}/${name}-${theme}-${width}.png` });
