@@ -82,6 +82,9 @@ const screens = {
   user: `/users/${users[1].id}`,
   "new-user": ["/users", (page) => page.keyboard.press("c")],
   roles: "/roles",
+  audit: "/audit",
+  "audit-event": ["/audit", (page) => page.getByRole("button", { name: "created a user" }).first().click()],
+  "project-activity": `/projects/${main.id}?tab=activity`,
   tokens: "/tokens",
   limits: "/limits",
   tenants: "/tenants",
@@ -111,6 +114,7 @@ for (const theme of ["light", "dark"]) {
       await page.evaluate((to) => { history.pushState(null, "", to); dispatchEvent(new PopStateEvent("popstate")); }, path);
       await page.waitForLoadState("networkidle");
       await page.waitForTimeout(150);
+      await page.waitForFunction(() => !document.querySelector("main [aria-label=Loading]")); // bones say nothing of a screen
       await act?.(page);
       if (act) await page.waitForTimeout(250);
       await page.screenshot({ path: `${out}/${name}-${theme}-${width}.png` });

@@ -3,6 +3,7 @@ import Building2 from "@lucide/svelte/icons/building-2";
 import FolderKanban from "@lucide/svelte/icons/folder-kanban";
 import House from "@lucide/svelte/icons/house";
 import Gauge from "@lucide/svelte/icons/gauge";
+import FileSearch from "@lucide/svelte/icons/file-search";
 import GitCompareArrows from "@lucide/svelte/icons/git-compare-arrows";
 import Sparkles from "@lucide/svelte/icons/sparkles";
 import Server from "@lucide/svelte/icons/server";
@@ -36,6 +37,7 @@ export const screens: Screen[] = [
   { pattern: "/users/:id", title: "User", section: "/users", load: () => import("./screens/User.svelte") },
   { pattern: "/roles", title: "Roles", section: "/roles", load: () => import("./screens/Roles.svelte") },
   { pattern: "/tokens", title: "API tokens", section: "/tokens", load: () => import("./screens/AllTokens.svelte") },
+  { pattern: "/audit", title: "Audit trail", section: "/audit", load: () => import("./screens/Audit.svelte") },
   { pattern: "/limits", title: "Limits and use", section: "/limits", load: () => import("./screens/Limits.svelte") },
   { pattern: "/account", title: "Account", load: () => import("./screens/Account.svelte") },
   { pattern: "/system", title: "System", section: "/system", load: () => import("./screens/System.svelte") },
@@ -75,6 +77,7 @@ export const navigation: { heading: string; places: Place[] }[] = [
       { href: "/users", label: "Users", icon: Users, keys: "u", needs: "users:view" },
       { href: "/roles", label: "Roles", icon: ShieldCheck, keys: "r", needs: "roles:view" },
       { href: "/tokens", label: "API tokens", icon: KeyRound, needs: "tokens:view" },
+      { href: "/audit", label: "Audit trail", icon: FileSearch, keys: "a", needs: "audit:view" },
       { href: "/limits", label: "Limits and use", icon: Gauge, needs: "limits:view" },
     ],
   },
