@@ -2047,7 +2047,7 @@ type ListAuditEventsParams struct {
 
 // ListAuditEvents: List who did what in your tenant, the newest first. GET /api/v1/audit (audit:view).
 //
-// Each event holds the hash of the one before, so that altered, missing and added ones can be found (maestro audit verify). A page looks at 20000 events: with a filter that few of them pass it may be short or empty and go on all the same. Follow next_cursor until it is null.
+// Each event holds the hash of the one before, so that altered, missing and added ones can be found (maestro audit verify). A page looks at 10000 events: with a filter that few of them pass it may be short or empty and go on all the same. Follow next_cursor until it is null.
 func (c *Client) ListAuditEvents(ctx context.Context, params ListAuditEventsParams) (AuditEventList, error) {
 	var out AuditEventList
 	err := c.call(ctx, request{method: "GET", path: "/api/v1/audit", params: params}, &out)
@@ -2136,7 +2136,7 @@ type ListInstallationEventsParams struct {
 
 // ListInstallationEvents: List who did what to the installation, the newest first. GET /api/v1/system/audit (operator).
 //
-// Tenants, operators, keys, backups, and refusals that belong to no tenant. Each event holds the hash of the one before, so that altered, missing and added ones can be found (maestro audit verify). A page looks at 20000 events: with a filter that few of them pass it may be short or empty and go on all the same. Follow next_cursor until it is null.
+// Tenants, operators, keys, backups, and refusals that belong to no tenant. Each event holds the hash of the one before, so that altered, missing and added ones can be found (maestro audit verify). A page looks at 10000 events: with a filter that few of them pass it may be short or empty and go on all the same. Follow next_cursor until it is null.
 func (c *Client) ListInstallationEvents(ctx context.Context, params ListInstallationEventsParams) (AuditEventList, error) {
 	var out AuditEventList
 	err := c.call(ctx, request{method: "GET", path: "/api/v1/system/audit", params: params}, &out)

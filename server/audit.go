@@ -16,7 +16,7 @@ type AuditEvent struct{ audit.Event }
 
 func (s *Server) auditRoutes() {
 	const text = "Each event holds the hash of the one before, so that altered, missing and added ones can be found (maestro audit verify). " +
-		"A page looks at 20000 events: with a filter that few of them pass it may be short or empty and go on all the same. Follow next_cursor until it is null."
+		"A page looks at 10000 events: with a filter that few of them pass it may be short or empty and go on all the same. Follow next_cursor until it is null."
 	handle(s, route{method: http.MethodGet, path: "/audit", access: auth.Requires(auth.AuditView), id: "listAuditEvents", tag: "audit",
 		summary: "List who did what in your tenant, the newest first", text: text}, s.listAuditEvents)
 	handle(s, route{method: http.MethodGet, path: "/system/audit", access: auth.Operator, id: "listInstallationEvents", tag: "audit",

@@ -446,3 +446,31 @@ func wantFault(t testing.TB, s *Store, scope *tenancy.Scope, words string) *audi
 	t.Errorf("no fault with %q is among %+v", words, reports)
 	return nil
 }
+
+// TestAFilteredPageIsBounded looks for an event that stands behind more than a page
+// looks at: the first page is empty and goes on.
+func TestAFilteredPageIsBounded(t *testing.T) {
+	s := openStore(t)
+	tenant := newTenant(t, s, "acme")
+	first := newProject(t, tenant, "first")
+	err := tenant.write(background, func(tx *Tx) error {
+		for range maxWalk {
+			if err := tenant.record(tx, audit.ProjectUpdate, tenancy.ID{1}, nil); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	filter := EventFilter{Object: first.ID.String()}
+	page, err := tenant.Events(background, Page{Limit: 10}, filter)
+	if err != nil || len(page.Items) != 0 || page.Next == "" {
+		t.Fatalf("the first page has %d events, next %q, %v", len(page.Items), page.Next, err)
+	}
+	page, err = tenant.Events(background, Page{Limit: 10, Cursor: page.Next}, filter)
+	if err != nil || len(page.Items) != 1 || page.Next != "" {
+		t.Errorf("the second page has %d events, next %q, %v", len(page.Items), page.Next, err)
+	}
+}
