@@ -37,16 +37,17 @@ var rooms = map[string][]string{
 
 // owned says which rooms alone may know a package from outside.
 var owned = map[string][]string{
-	"github.com/gin-gonic/gin":      {"server"},
-	"github.com/danielgtaylor/huma": {"server"},
-	"database/sql":                  {"storage", "migrations"},
-	"modernc.org/sqlite":            {"storage"},
-	"github.com/pressly/goose":      {"migrations"},
-	"github.com/golang-jwt/jwt":     {"auth"},
-	"golang.org/x/crypto/bcrypt":    {"auth"},
-	"go.etcd.io/bbolt":              {"auth"},
-	"github.com/spf13/cobra":        {"cli"},
-	"gonum.org/v1/gonum":            {"insight"},
+	"github.com/gin-gonic/gin":       {"server"},
+	"github.com/danielgtaylor/huma":  {"server"},
+	"database/sql":                   {"storage", "migrations"},
+	"modernc.org/sqlite":             {"storage"},
+	"github.com/pressly/goose":       {"migrations"},
+	"github.com/golang-jwt/jwt":      {"auth"},
+	"golang.org/x/crypto/bcrypt":     {"auth"},
+	"go.etcd.io/bbolt":               {"auth"},
+	"github.com/tink-crypto/tink-go": {"auth"},
+	"github.com/spf13/cobra":         {"cli"},
+	"gonum.org/v1/gonum":             {"insight"},
 }
 
 // pure lists the rooms that do no I/O, and what they would need for it.
@@ -60,6 +61,7 @@ var (
 var issuers = map[string]string{
 	"auth/service.go: Authenticate":           "an access token that holds",
 	"auth/service.go: authenticateAPIToken":   "an API token that holds",
+	"auth/hooks.go: AuthenticateDelivery":     "a delivery that its hook's secret signed",
 	"auth/storetest/storetest.go: scope":      "the contract's tests",
 	"storage/scores.go: Rescore":              "background work in each tenant",
 	"storage/search_index.go: indexUnindexed": "background work in each tenant",

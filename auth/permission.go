@@ -44,6 +44,9 @@ const (
 	TokensDelete
 	AuditView
 	LimitsView
+	HooksView
+	HooksCreate
+	HooksDelete
 
 	permissionCount
 )
@@ -81,6 +84,9 @@ var permissionTexts = [permissionCount]struct{ name, description string }{
 	TokensDelete:      {"tokens:delete", "Delete the API tokens of others"},
 	AuditView:         {"audit:view", "Read the audit trail"},
 	LimitsView:        {"limits:view", "See the tenant's limits and use"},
+	HooksView:         {"hooks:view", "See the hooks that take deliveries from CI systems"},
+	HooksCreate:       {"hooks:create", "Make hooks, and see their secrets once"},
+	HooksDelete:       {"hooks:delete", "Delete hooks"},
 }
 
 // String returns the permission's name, resource:action.

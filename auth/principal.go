@@ -13,6 +13,7 @@ const (
 	NoCredential CredentialKind = iota
 	AccessToken                 // a person's session
 	APITokenCredential
+	HookSignature // of a delivery to a hook: it reaches nothing but that
 )
 
 // Principal is an authenticated caller, as of the moment of the request. It is
@@ -22,7 +23,7 @@ type Principal struct {
 	User        tenancy.ID
 	Tenant      tenancy.ID
 	Session     tenancy.ID // zero for an API token
-	Credential  tenancy.ID // the jti of the access token, or the id of the API token
+	Credential  tenancy.ID // the jti of the access token, or the id of the API token or of the hook
 	Kind        CredentialKind
 	Permissions Permissions
 	Operator    bool

@@ -45,6 +45,8 @@ type Service struct {
 	store       Store
 	hasher      *Hasher
 	ring        *KeyRing
+	sealer      *Sealer
+	decoy       HookState
 	tokens      *tokenMint
 	refresh     *refreshMint
 	devices     *deviceMint
@@ -72,8 +74,16 @@ func Open(ctx context.Context, config Config, store Store) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	sealer, err := openSealer(ring)
+	if err != nil {
+		return nil, err
+	}
+	decoy, err := newDecoy(sealer)
+	if err != nil {
+		return nil, err
+	}
 	s := &Service{
-		config: config, clock: config.Clock, log: config.Log, store: store, hasher: hasher, ring: ring,
+		config: config, clock: config.Clock, log: config.Log, store: store, hasher: hasher, ring: ring, sealer: sealer, decoy: decoy,
 		tokens:   newTokenMint(ring, config.Clock, config.Issuer, config.Audience, DefaultTokenCache),
 		refresh:  newRefreshMint(ring),
 		devices:  newDeviceMint(ring, config.Clock),

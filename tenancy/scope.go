@@ -7,12 +7,13 @@ type ActorKind string
 const (
 	ActorUser     ActorKind = "user"      // a person, logged in
 	ActorAPIToken ActorKind = "api_token" // a token made for a job
+	ActorHook     ActorKind = "hook"      // a CI system that delivers to a hook
 	ActorSystem   ActorKind = "system"    // the server itself, or its operator at the command line
 )
 
 // Actor is who acts: the user, or the user on whose behalf a token or job acts.
 type Actor struct {
-	ID   ID // the user; zero for ActorSystem
+	ID   ID // the user, or the hook; zero for ActorSystem
 	Kind ActorKind
 }
 
