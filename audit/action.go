@@ -22,6 +22,12 @@ const (
 	PredictionCreate Action = "prediction.create"
 	MetricsCreate    Action = "metrics.create" // one point or a batch, as counts; the object is the first project
 
+	PipelineRunCreate Action = "pipeline_run.create"
+	PipelineRunUpdate Action = "pipeline_run.update"
+	HookCreate        Action = "hook.create"
+	HookDelete        Action = "hook.delete"
+	HookDeliver       Action = "hook.deliver" // a delivery that held; not a repetition
+
 	UserCreate        Action = "user.create"
 	UserUpdate        Action = "user.update"
 	UserDelete        Action = "user.delete"         // with sessions, API tokens and links

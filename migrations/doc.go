@@ -20,8 +20,8 @@
 // here may be changed once released: a change is a new file.
 //
 // Indexes without tenant_id first are those that find whose something is, by what
-// its bearer alone knows (users_any_email, api_tokens_digest, links_digest), and
-// those of what background work has to do (sessions_ends, links_expires,
+// its bearer alone knows (users_any_email, api_tokens_digest, links_digest,
+// hooks_id), and those of what background work has to do (sessions_ends, links_expires,
 // tenant_use_stale). A series has a number of its own, which is the first column
 // of its points; the search index has the tenant's number in every word and row.
 // The audit trail stands in the order of writing, a tenant's events among others';

@@ -86,6 +86,34 @@ func predictionChanges(p *tracking.Prediction) *audit.Changes {
 		Text("model_version", "", p.ModelVersion)
 }
 
+func runChanges(before, after *tracking.PipelineRun) *audit.Changes {
+	c, b, a := audit.Between(before, after)
+	return c.Text("provider", b.Provider, a.Provider).
+		Text("run", b.RunID, a.RunID).
+		Text("status", string(b.Status), string(a.Status)).
+		Text("name", b.Name, a.Name).
+		Text("branch", b.Branch, a.Branch).
+		TextOrNull("commit_sha", b.CommitSHA, a.CommitSHA).
+		Time("committed_at", b.CommittedAt, a.CommittedAt).
+		Time("started_at", b.StartedAt, a.StartedAt).
+		Time("finished_at", b.FinishedAt, a.FinishedAt).
+		FloatOrNull("duration_seconds", b.DurationSeconds, a.DurationSeconds).
+		Text("environment", b.Environment, a.Environment).
+		Note("project_id", a.ProjectID.String())
+}
+
+func hookChanges(before, after *tracking.Hook) *audit.Changes {
+	c, b, a := audit.Between(before, after)
+	project := a.ProjectID
+	if before != nil {
+		project = b.ProjectID
+	}
+	return c.Text("name", b.Name, a.Name).
+		Text("provider", b.Provider, a.Provider).
+		Text("deployment_workflow", b.DeploymentWorkflow, a.DeploymentWorkflow).
+		Note("project_id", project.String())
+}
+
 func userChanges(before, after *auth.User) *audit.Changes {
 	c, b, a := audit.Between(before, after)
 	return c.Text("email", b.Email, a.Email).

@@ -3,6 +3,7 @@ package storage
 import (
 	"bytes"
 	"errors"
+	"time"
 
 	"maestro/problem"
 	"maestro/tenancy"
@@ -15,8 +16,8 @@ type Idempotency struct {
 	Fingerprint []byte // of the request: the same key with another one is refused
 }
 
-// idempotencyLife is how long a key is remembered, in microseconds: a day.
-const idempotencyLife tenancy.Time = 24 * 60 * 60 * 1_000_000
+// idempotencyLife is how long a key is remembered.
+const idempotencyLife = 24 * time.Hour
 
 // replayed returns the id of what the same request made before, if it did.
 func (t *Tenant) replayed(tx *Tx, request Idempotency) (made tenancy.ID, found bool, err error) {
@@ -25,7 +26,7 @@ func (t *Tenant) replayed(tx *Tx, request Idempotency) (made tenancy.ID, found b
 	}
 	var fingerprint []byte
 	err = tx.queryRow(`SELECT object_id, fingerprint FROM idempotency_keys WHERE tenant_id = $1 AND actor_id = $2 AND key = $3 AND created_at > $4`,
-		[]any{t.scope.Tenant(), t.scope.Actor().ID, request.Key, tx.Now - idempotencyLife},
+		[]any{t.scope.Tenant(), t.scope.Actor().ID, request.Key, tx.Now - tenancy.Time(idempotencyLife/time.Microsecond)},
 		func(r row) { made, fingerprint = r.id(0), r.bytes(1) })
 	if errors.Is(err, errNoRow) {
 		return made, false, nil

@@ -91,6 +91,7 @@ var untenanted = map[string]string{
 	selectAccountsAnywhere: "a login that names no tenant finds its account by the address, by an index",
 	selectAccountBySlug:    "a login finds its account by address and tenant together, by the index of addresses",
 	selectAPITokenState:    "an API token says by itself whose it is: it is found by its digest, by an index",
+	selectHookState:        "a delivery says by its address which hook it is for: it is found by its id, by an index",
 	selectLinkAccount:      "a one-time link says by itself whose it is: it is found by its digest, by an index",
 	selectOperator:         "operators belong to the installation; they are found by an index of just them",
 	selectExpiredSession:   "background work finds what expired by an index of just that",
@@ -243,8 +244,9 @@ func (noImports) Import(path string) (*types.Package, error) {
 
 // listings are all lists of the package, by the names of their variables.
 var listings = map[string]*listing{
-	"apiTokenList": &apiTokenList, "artifactList": &artifactList, "artifactUsageList": &artifactUsageList, "memberList": &memberList, "predictionList": &predictionList,
-	"projectList": &projectList, "projectUsageList": &projectUsageList, "sessionList": &sessionList, "tenantList": &tenantList, "userList": &userList,
+	"apiTokenList": &apiTokenList, "artifactList": &artifactList, "artifactUsageList": &artifactUsageList, "hookList": &hookList, "memberList": &memberList,
+	"predictionList": &predictionList, "projectList": &projectList, "projectUsageList": &projectUsageList, "runList": &runList, "sessionList": &sessionList,
+	"tenantList": &tenantList, "userList": &userList,
 }
 
 // filters are what the lists may be narrowed by.

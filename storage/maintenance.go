@@ -51,9 +51,10 @@ func (s *Store) RunMaintenance(ctx context.Context) {
 }
 
 // Maintain does one pass of background work: it removes what deleted tenants and
-// dropped series left, forgets old idempotency keys, derives scores anew, indexes
-// what an upgrade brought, sweeps some of the content files, and keeps the audit
-// trail: refusals that were counted, and its retention. Every step is a
+// dropped series left, forgets old idempotency keys, deliveries and times of
+// commits, derives scores anew, indexes what an upgrade brought, sweeps some of
+// the content files, and keeps the audit trail: refusals that were counted, and
+// its retention. Every step is a
 // short write of its own, so that no request waits long behind it, and a pass
 // that is cut short is finished by the next.
 func (s *Store) Maintain(ctx context.Context) error {
@@ -61,6 +62,7 @@ func (s *Store) Maintain(ctx context.Context) error {
 		s.removeDeletedTenants(ctx),
 		s.removeDroppedPoints(ctx),
 		s.forgetIdempotencyKeys(ctx),
+		s.forgetDeliveries(ctx),
 		s.Rescore(ctx),
 		s.indexUnindexed(ctx),
 		s.sweepSome(ctx),
@@ -80,6 +82,11 @@ var removals = []string{
 	`DELETE FROM artifact_usage WHERE tenant_id = $1 AND id IN (SELECT id FROM artifact_usage WHERE tenant_id = $1 LIMIT $2)`,
 	`DELETE FROM team_members WHERE tenant_id = $1 AND id IN (SELECT id FROM team_members WHERE tenant_id = $1 LIMIT $2)`,
 	`DELETE FROM predictions WHERE tenant_id = $1 AND id IN (SELECT id FROM predictions WHERE tenant_id = $1 LIMIT $2)`,
+	`DELETE FROM derived_points WHERE tenant_id = $1 AND (project_id, metric_type, time) IN (SELECT project_id, metric_type, time FROM derived_points WHERE tenant_id = $1 LIMIT $2)`,
+	`DELETE FROM commit_times WHERE tenant_id = $1 AND (project_id, commit_sha) IN (SELECT project_id, commit_sha FROM commit_times WHERE tenant_id = $1 LIMIT $2)`,
+	`DELETE FROM pipeline_runs WHERE tenant_id = $1 AND id IN (SELECT id FROM pipeline_runs WHERE tenant_id = $1 LIMIT $2)`,
+	`DELETE FROM hook_deliveries WHERE tenant_id = $1 AND (hook_id, digest) IN (SELECT hook_id, digest FROM hook_deliveries WHERE tenant_id = $1 LIMIT $2)`,
+	`DELETE FROM hooks WHERE tenant_id = $1 AND id IN (SELECT id FROM hooks WHERE tenant_id = $1 LIMIT $2)`,
 	`DELETE FROM series WHERE tenant_id = $1 AND id IN (SELECT id FROM series WHERE tenant_id = $1 LIMIT $2)`,
 	`DELETE FROM projects WHERE tenant_id = $1 AND id IN (SELECT id FROM projects WHERE tenant_id = $1 LIMIT $2)`,
 	`DELETE FROM artifacts WHERE tenant_id = $1 AND id IN (SELECT id FROM artifacts WHERE tenant_id = $1 LIMIT $2)`, // a trigger follows in the search index
@@ -162,14 +169,23 @@ const (
 		(SELECT actor_id, key FROM idempotency_keys WHERE tenant_id = $1 AND created_at < $3 LIMIT $2)`
 )
 
-// forgetIdempotencyKeys removes the keys that are past their life, tenant by
-// tenant. It writes only where there is one.
+// forgetIdempotencyKeys removes the keys that are past their life.
 func (s *Store) forgetIdempotencyKeys(ctx context.Context) error {
+	return s.forget(ctx, selectExpiredKey, idempotencyLife, func(tx *Tx, tenant tenancy.ID, before tenancy.Time) error {
+		_, err := tx.exec(deleteExpiredKeys, tenant, removalSlice, before)
+		return err
+	})
+}
+
+// forget removes rows that are past their life, tenant by tenant and slice by
+// slice. found asks whether the tenant $1 has a row older than $2; remove removes
+// a slice of those. It writes only where there is one.
+func (s *Store) forget(ctx context.Context, found string, life time.Duration, remove func(tx *Tx, tenant tenancy.ID, before tenancy.Time) error) error {
 	return s.eachTenant(ctx, func(tenant tenancy.ID) error {
 		for {
-			expired := tenancy.TimeOf(s.now()) - idempotencyLife
+			before := tenancy.TimeOf(s.now().Add(-life))
 			err := s.read(ctx, func(c *conn) error {
-				return c.queryRow(selectExpiredKey, []any{tenant, expired}, func(row) {})
+				return c.queryRow(found, []any{tenant, before}, func(row) {})
 			})
 			if errors.Is(err, errNoRow) {
 				return nil
@@ -177,11 +193,7 @@ func (s *Store) forgetIdempotencyKeys(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			err = s.writer.do(ctx, tenant, func(tx *Tx) error {
-				_, err := tx.exec(deleteExpiredKeys, tenant, removalSlice, expired)
-				return err
-			})
-			if err != nil {
+			if err := s.writer.do(ctx, tenant, func(tx *Tx) error { return remove(tx, tenant, before) }); err != nil {
 				return err
 			}
 		}

@@ -53,7 +53,7 @@ func (t *Tenant) CreateMember(ctx context.Context, project tenancy.ID, fields tr
 			m, err = t.member(tx.conn, project, made)
 			return err
 		}
-		if err := t.teamChanges(tx, project); err != nil {
+		if err := t.belongingsChange(tx, project); err != nil {
 			return err
 		}
 		if err := t.checkUser(tx, fields.UserID); err != nil {
@@ -73,9 +73,9 @@ func (t *Tenant) CreateMember(ctx context.Context, project tenancy.ID, fields tr
 	return m, replayed, err
 }
 
-// teamChanges requires that the project of a member is the tenant's, and notes
-// the change when it is of the history.
-func (t *Tenant) teamChanges(tx *Tx, project tenancy.ID) error {
+// belongingsChange requires that a project whose team, runs or the like change is
+// the tenant's, and notes the change when it is of the history.
+func (t *Tenant) belongingsChange(tx *Tx, project tenancy.ID) error {
 	status, err := t.projectStatus(tx.conn, project)
 	if err != nil {
 		return err
@@ -129,7 +129,7 @@ func (t *Tenant) UpdateMember(ctx context.Context, project, id tenancy.ID, match
 		if err := match.check(m.Revision); err != nil {
 			return err
 		}
-		if err := t.teamChanges(tx, project); err != nil {
+		if err := t.belongingsChange(tx, project); err != nil {
 			return err
 		}
 		before := m
@@ -163,7 +163,7 @@ func (t *Tenant) DeleteMember(ctx context.Context, project, id tenancy.ID, match
 		if err := match.check(m.Revision); err != nil {
 			return err
 		}
-		if err := t.teamChanges(tx, project); err != nil {
+		if err := t.belongingsChange(tx, project); err != nil {
 			return err
 		}
 		if _, err := tx.exec(deleteMember, t.scope.Tenant(), id); err != nil {
