@@ -342,6 +342,11 @@ type Coverage struct {
 	Text       string  `json:"text"`
 }
 
+type DeliveryAnswer struct {
+	// What became of it: recorded; repeated, it came before; stale, it reports something older than a week; ignored, its event reports neither a run nor commits. Only recorded has an effect
+	Outcome string `json:"outcome"`
+}
+
 type Document struct {
 	Name string `json:"name,omitempty"`
 	// Markdown: entries of lists, rows of tables, and paragraphs where there is neither
@@ -431,6 +436,42 @@ type GroupShift struct {
 	Level  float64 `json:"level"`
 	Low    float64 `json:"low"`
 	Uplift float64 `json:"uplift"`
+}
+
+type Hook struct {
+	// UTC, RFC 3339 with microseconds; a date alone means midnight
+	CreatedAt string `json:"created_at"`
+	// The user who made it
+	CreatedBy *string `json:"created_by"`
+	// How many deliveries held so far, repeated ones not counted
+	Deliveries         int64  `json:"deliveries"`
+	DeploymentWorkflow string `json:"deployment_workflow"`
+	ID                 string `json:"id"`
+	// When the last delivery came that held
+	LastDeliveryAt *string `json:"last_delivery_at"`
+	Name           string  `json:"name"`
+	// Where deliveries are sent to, behind the address of this server
+	Path      string `json:"path"`
+	ProjectID string `json:"project_id"`
+	Provider  string `json:"provider"`
+	TenantID  string `json:"tenant_id"`
+}
+
+type HookFields struct {
+	// The workflow, by file name or name, whose runs are deployments to production; for providers that report no deployments by themselves
+	DeploymentWorkflow string `json:"deployment_workflow,omitempty"`
+	// What it is for
+	Name string `json:"name"`
+	// Who sends the deliveries
+	Provider string `json:"provider"`
+	// The secret, where the provider makes it: 32 printable ASCII characters or more. One is made unless given
+	Secret *string `json:"secret,omitempty"`
+}
+
+type HookList struct {
+	Items []Hook `json:"items"`
+	// Asks for the next page; null at the end
+	NextCursor *string `json:"next_cursor"`
 }
 
 type ImpactSummary struct {
@@ -607,6 +648,27 @@ type NewAPIToken struct {
 	UserID string `json:"user_id"`
 }
 
+type NewHook struct {
+	// UTC, RFC 3339 with microseconds; a date alone means midnight
+	CreatedAt string `json:"created_at"`
+	// The user who made it
+	CreatedBy *string `json:"created_by"`
+	// How many deliveries held so far, repeated ones not counted
+	Deliveries         int64  `json:"deliveries"`
+	DeploymentWorkflow string `json:"deployment_workflow"`
+	ID                 string `json:"id"`
+	// When the last delivery came that held
+	LastDeliveryAt *string `json:"last_delivery_at"`
+	Name           string  `json:"name"`
+	// Where deliveries are sent to, behind the address of this server
+	Path      string `json:"path"`
+	ProjectID string `json:"project_id"`
+	Provider  string `json:"provider"`
+	// What the provider signs with. It is shown here only
+	Secret   string `json:"secret"`
+	TenantID string `json:"tenant_id"`
+}
+
 type NewTenant struct {
 	// The tenant's first tenant_admin, made with it
 	Admin *FirstAdmin `json:"admin,omitempty"`
@@ -708,6 +770,50 @@ type Permission struct {
 
 type PermissionList struct {
 	Items []Permission `json:"items"`
+	// Asks for the next page; null at the end
+	NextCursor *string `json:"next_cursor"`
+}
+
+type PipelineRun struct {
+	Branch string `json:"branch"`
+	// The commit that it ran for
+	CommitSha *string `json:"commit_sha"`
+	// When that commit was made; looked up among the commits that are known, unless given
+	CommittedAt *string `json:"committed_at"`
+	// UTC, RFC 3339 with microseconds; a date alone means midnight
+	CreatedAt string `json:"created_at"`
+	// Whether it deploys. A deployment counts in the deployment metrics, any other run in the pipeline metrics
+	Deployment bool `json:"deployment"`
+	// From started_at to finished_at, unless given
+	DurationSeconds *float64 `json:"duration_seconds"`
+	// Where a deployment goes; production unless given
+	Environment string `json:"environment"`
+	// Required of a run that has ended
+	FinishedAt *string `json:"finished_at"`
+	ID         string  `json:"id"`
+	// Of the workflow
+	Name string `json:"name"`
+	// Whether that environment is production; by its name (prod, production or live in front) unless given. Null for a run that is no deployment
+	Production *bool  `json:"production"`
+	ProjectID  string `json:"project_id"`
+	// Where it ran
+	Provider string `json:"provider"`
+	// Names the run at its provider. However often it is reported, there is one run of that id
+	Run string `json:"run"`
+	// UTC, RFC 3339 with microseconds; a date alone means midnight
+	StartedAt *string `json:"started_at"`
+	Status    string  `json:"status"`
+	// When it first succeeded, even where it failed afterwards
+	SucceededAt *string `json:"succeeded_at"`
+	TenantID    string  `json:"tenant_id"`
+	// UTC, RFC 3339 with microseconds; a date alone means midnight
+	UpdatedAt string `json:"updated_at"`
+	// The Monday of the week in whose metrics it counts: that of its first success or failure that was reported
+	Week *string `json:"week"`
+}
+
+type PipelineRunList struct {
+	Items []PipelineRun `json:"items"`
 	// Asks for the next page; null at the end
 	NextCursor *string `json:"next_cursor"`
 }
@@ -1075,6 +1181,33 @@ type RoleList struct {
 	Items []Role `json:"items"`
 	// Asks for the next page; null at the end
 	NextCursor *string `json:"next_cursor"`
+}
+
+type RunFields struct {
+	Branch string `json:"branch,omitempty"`
+	// The commit that it ran for
+	CommitSha *string `json:"commit_sha,omitempty"`
+	// When that commit was made; looked up among the commits that are known, unless given
+	CommittedAt *string `json:"committed_at,omitempty"`
+	// Whether it deploys. A deployment counts in the deployment metrics, any other run in the pipeline metrics
+	Deployment *bool `json:"deployment,omitempty"`
+	// From started_at to finished_at, unless given
+	DurationSeconds *float64 `json:"duration_seconds,omitempty"`
+	// Where a deployment goes; production unless given
+	Environment string `json:"environment,omitempty"`
+	// Required of a run that has ended
+	FinishedAt *string `json:"finished_at,omitempty"`
+	// Of the workflow
+	Name string `json:"name,omitempty"`
+	// Whether that environment is production; by its name (prod, production or live in front) unless given. Null for a run that is no deployment
+	Production *bool `json:"production,omitempty"`
+	// Where it ran
+	Provider string `json:"provider,omitempty"`
+	// Names the run at its provider. However often it is reported, there is one run of that id
+	Run string `json:"run"`
+	// UTC, RFC 3339 with microseconds; a date alone means midnight
+	StartedAt *string `json:"started_at,omitempty"`
+	Status    string  `json:"status"`
 }
 
 type Score struct {
@@ -1467,6 +1600,15 @@ func (c *Client) CreateArtifact(ctx context.Context, params CreateArtifactParams
 	return out, err
 }
 
+// CreateHook: Make a hook that takes a CI system's deliveries for a project. POST /api/v1/projects/{id}/hooks (hooks:create).
+//
+// The secret is shown once. A project may have 20 hooks.
+func (c *Client) CreateHook(ctx context.Context, id string, body HookFields) (NewHook, error) {
+	var out NewHook
+	err := c.call(ctx, request{method: "POST", path: "/api/v1/projects/" + url.PathEscape(id) + "/hooks", body: body}, &out)
+	return out, err
+}
+
 // CreateMemberParams are the parameters of CreateMember. What is zero is not sent.
 type CreateMemberParams struct {
 	// A value of your making, such as a UUID. The same request with the same key creates once, however often it is sent within a day
@@ -1549,6 +1691,13 @@ func (c *Client) DeleteArtifact(ctx context.Context, id string, params DeleteArt
 	return c.call(ctx, request{method: "DELETE", path: "/api/v1/artifacts/" + url.PathEscape(id), params: params}, nil)
 }
 
+// DeleteHook: Delete a hook. DELETE /api/v1/projects/{id}/hooks/{hook_id} (hooks:delete).
+//
+// Its deliveries are refused at once; the runs it reported stay.
+func (c *Client) DeleteHook(ctx context.Context, id string, hookID string) error {
+	return c.call(ctx, request{method: "DELETE", path: "/api/v1/projects/" + url.PathEscape(id) + "/hooks/" + url.PathEscape(hookID)}, nil)
+}
+
 // DeleteMemberParams are the parameters of DeleteMember. What is zero is not sent.
 type DeleteMemberParams struct {
 	// ETag that the resource must still have; 412 otherwise
@@ -1606,6 +1755,15 @@ type DeleteUserParams struct {
 // What the user recorded stays.
 func (c *Client) DeleteUser(ctx context.Context, id string, params DeleteUserParams) error {
 	return c.call(ctx, request{method: "DELETE", path: "/api/v1/users/" + url.PathEscape(id), params: params}, nil)
+}
+
+// Deliver: Take a delivery from a CI system. POST /api/v1/hooks/{hook_id} (public).
+//
+// The signature says who sends it, in the form of the hook's provider; whatever is wrong with that, and a hook that there is not, are answered alike. A delivery that came before is accepted and has no effect.
+func (c *Client) Deliver(ctx context.Context, hookID string, body map[string]any) (DeliveryAnswer, error) {
+	var out DeliveryAnswer
+	err := c.call(ctx, request{method: "POST", path: "/api/v1/hooks/" + url.PathEscape(hookID), public: true, body: body}, &out)
+	return out, err
 }
 
 // EndSession: End a session of yours. DELETE /api/v1/auth/sessions/{id} (authenticated).
@@ -1931,6 +2089,31 @@ func (c *Client) AllBackups(ctx context.Context, params ListBackupsParams) iter.
 	})
 }
 
+// ListHooksParams are the parameters of ListHooks. What is zero is not sent.
+type ListHooksParams struct {
+	// Items in a page
+	Limit int64 `query:"limit"`
+	// next_cursor of the page before, with the same sort and filters
+	Cursor string `query:"cursor"`
+	Sort   string `query:"sort"`
+}
+
+// ListHooks: List a project's hooks, in the order they were made unless sorted. GET /api/v1/projects/{id}/hooks (hooks:view).
+func (c *Client) ListHooks(ctx context.Context, id string, params ListHooksParams) (HookList, error) {
+	var out HookList
+	err := c.call(ctx, request{method: "GET", path: "/api/v1/projects/" + url.PathEscape(id) + "/hooks", params: params}, &out)
+	return out, err
+}
+
+// AllHooks iterates over the items of all pages of ListHooks.
+func (c *Client) AllHooks(ctx context.Context, id string, params ListHooksParams) iter.Seq2[Hook, error] {
+	return pages(func(cursor string) ([]Hook, *string, error) {
+		params.Cursor = cursor
+		page, err := c.ListHooks(ctx, id, params)
+		return page.Items, page.NextCursor, err
+	})
+}
+
 // ListInstallationEventsParams are the parameters of ListInstallationEvents. What is zero is not sent.
 type ListInstallationEventsParams struct {
 	// Items in a page
@@ -2035,6 +2218,31 @@ func (c *Client) ListPermissions(ctx context.Context) (PermissionList, error) {
 	var out PermissionList
 	err := c.call(ctx, request{method: "GET", path: "/api/v1/permissions"}, &out)
 	return out, err
+}
+
+// ListPipelineRunsParams are the parameters of ListPipelineRuns. What is zero is not sent.
+type ListPipelineRunsParams struct {
+	// Items in a page
+	Limit int64 `query:"limit"`
+	// next_cursor of the page before, with the same sort and filters
+	Cursor string `query:"cursor"`
+	Sort   string `query:"sort"`
+}
+
+// ListPipelineRuns: List a project's pipeline runs and deployments, the latest reported first unless sorted. GET /api/v1/projects/{id}/pipeline-runs (metrics:view).
+func (c *Client) ListPipelineRuns(ctx context.Context, id string, params ListPipelineRunsParams) (PipelineRunList, error) {
+	var out PipelineRunList
+	err := c.call(ctx, request{method: "GET", path: "/api/v1/projects/" + url.PathEscape(id) + "/pipeline-runs", params: params}, &out)
+	return out, err
+}
+
+// AllPipelineRuns iterates over the items of all pages of ListPipelineRuns.
+func (c *Client) AllPipelineRuns(ctx context.Context, id string, params ListPipelineRunsParams) iter.Seq2[PipelineRun, error] {
+	return pages(func(cursor string) ([]PipelineRun, *string, error) {
+		params.Cursor = cursor
+		page, err := c.ListPipelineRuns(ctx, id, params)
+		return page.Items, page.NextCursor, err
+	})
 }
 
 // ListPredictionsParams are the parameters of ListPredictions. What is zero is not sent.
@@ -2307,6 +2515,15 @@ type RecordMetricsParams struct {
 func (c *Client) RecordMetrics(ctx context.Context, params RecordMetricsParams, contentType string, body io.Reader) (AcceptedPoints, error) {
 	var out AcceptedPoints
 	err := c.call(ctx, request{method: "POST", path: "/api/v1/metrics/batch", params: params, contentType: contentType, stream: body}, &out)
+	return out, err
+}
+
+// RecordPipelineRun: Report a pipeline run or a deployment. POST /api/v1/projects/{id}/pipeline-runs (metrics:create).
+//
+// A run is known by its provider and run. Reported again, in whatever order, it stays one run: 201 for a new one, 200 for one that was known. The metrics of its week follow in the same transaction.
+func (c *Client) RecordPipelineRun(ctx context.Context, id string, body RunFields) (PipelineRun, error) {
+	var out PipelineRun
+	err := c.call(ctx, request{method: "POST", path: "/api/v1/projects/" + url.PathEscape(id) + "/pipeline-runs", body: body}, &out)
 	return out, err
 }
 

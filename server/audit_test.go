@@ -134,6 +134,25 @@ var changes = map[string]change{
 		return attempt{s.w.acme, "POST", "/metrics/batch", "[" + point + "," + point + "]", nil}
 	}},
 
+	"recordPipelineRun": {tenant: "pipeline_run.create", request: func(s *stage) attempt {
+		return attempt{s.w.acme, "POST", "/projects/" + s.project() + "/pipeline-runs", `{"run":"1","status":"success","finished_at":"2026-03-02"}`, nil}
+	}},
+	"createHook": {tenant: "hook.create", request: func(s *stage) attempt {
+		return attempt{s.w.acme, "POST", "/projects/" + s.project() + "/hooks", `{"name":"CI","provider":"github"}`, nil}
+	}},
+	"deleteHook": {tenant: "hook.delete", request: func(s *stage) attempt {
+		project := s.project()
+		return attempt{s.w.acme, "DELETE", "/projects/" + project + "/hooks/" + s.w.hook(project, "github").id, "", nil}
+	}},
+	"deliver": {tenant: "hook.deliver", refusal: "none", refused: func(s *stage, r attempt) attempt {
+		r.body += " "
+		return r
+	}, request: func(s *stage) attempt {
+		h, body := s.w.hook(s.project(), "github"), payload(s.t, "github_workflow_run_completed")
+		s.secrets = append(s.secrets, h.secret)
+		return attempt{s.w.nobody, "POST", h.path, body, h.signed("workflow_run", body)}
+	}},
+
 	"createPrediction": {tenant: "prediction.create", request: func(s *stage) attempt {
 		return attempt{s.w.acme, "POST", "/predictions", fmt.Sprintf(`{"project_id":%q}`, s.project()), nil}
 	}},

@@ -36,6 +36,8 @@ func furnish(t *testing.T, c *caller, canary string) belongings {
 	b["/artifacts/{id}"] = id(c.send("POST", "/artifacts", fmt.Sprintf(`{"name":"features%[1]s","type":"model","version":"1","description":"of %[1]s","tags":["tag%[1]s"]}`, canary)), 201)
 	c.send("PUT", "/artifacts/"+b["/artifacts/{id}"]+"/content", "the same file in every tenant", "Content-Type", "text/plain").want(201)
 	c.send("POST", "/artifacts/"+b["/artifacts/{id}"]+"/use", fmt.Sprintf(`{"project_id":%q,"impact_score":70,"context":{"c":"%s"}}`, b["/projects/{id}"], canary)).want(201)
+	b["/projects/{id}/hooks/{hook_id}"] = id(c.send("POST", "/projects/"+b["/projects/{id}"]+"/hooks", fmt.Sprintf(`{"name":"CI%s","provider":"github"}`, canary)), 201)
+	c.send("POST", "/projects/"+b["/projects/{id}"]+"/pipeline-runs", fmt.Sprintf(`{"run":"1","name":"test%s","status":"success","finished_at":"2026-03-02"}`, canary)).want(201)
 	c.send("POST", "/metrics", fmt.Sprintf(`{"project_id":%q,"metric_type":"commits%s","metric_value":3}`, b["/projects/{id}"], canary)).want(201)
 	b["/predictions/{id}"] = id(c.send("POST", "/predictions", fmt.Sprintf(`{"problem_class":"nlp","attributes":{"a":"%s"}}`, canary)), 201)
 	return b
@@ -45,7 +47,7 @@ func furnish(t *testing.T, c *caller, canary string) belongings {
 func everything(c *caller, b belongings) string {
 	var all strings.Builder
 	for _, path := range []string{"/projects?limit=500", "/artifacts?limit=500", "/projects/{id}", "/projects/{id}/members", "/projects/{id}/usages", "/projects/{id}/success",
-		"/projects/{id}/metrics", "/projects/{id}/metrics/summary", "/projects/{id}/velocity", "/projects/{id}/collaboration",
+		"/projects/{id}/metrics", "/projects/{id}/metrics/summary", "/projects/{id}/velocity", "/projects/{id}/collaboration", "/projects/{id}/pipeline-runs", "/projects/{id}/hooks",
 		"/artifacts/{id}", "/artifacts/{id}/usages", "/artifacts/{id}/analytics", "/artifacts/top", "/artifacts/{id}/content",
 		"/predictions", "/predictions/{id}", "/predictor"} {
 		filled, _ := b.fill(path)

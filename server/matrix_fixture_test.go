@@ -217,18 +217,25 @@ func (m *matrix) turn(o *operation, part func()) {
 	})
 }
 
-// itemOf returns the path of one thing of a kind, and of the collection it is in.
+// itemOf returns the path of one thing of a kind, and of the collection it is in:
+// of several, the one in which things are made.
 func (m *matrix) itemOf(kind string) (item, collection string) {
 	for _, o := range m.api.all {
 		open := strings.LastIndex(o.path, "/{")
 		if open < 0 || !strings.HasSuffix(o.path, "}") {
 			continue
 		}
-		if pathReferent(o.path, o.path[open+2:len(o.path)-1]) == kind {
+		if pathReferent(o.path, o.path[open+2:len(o.path)-1]) != kind {
+			continue
+		}
+		if m.api.find("POST", o.path[:open]) != nil {
 			return o.path, o.path[:open]
 		}
+		if item == "" {
+			item, collection = o.path, o.path[:open]
+		}
 	}
-	return "", ""
+	return item, collection
 }
 
 // thing makes a thing of a kind on a side, in what within says it is part of, and

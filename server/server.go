@@ -114,6 +114,7 @@ func New(o Options) *Server {
 	s.metricRoutes()
 	s.predictionRoutes()
 	s.adviceRoutes()
+	s.pipelineRoutes()
 	s.tenantRoutes()
 	s.installationRoutes()
 	s.backupRoutes()

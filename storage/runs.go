@@ -63,7 +63,7 @@ func (t *Tenant) Runs(ctx context.Context, project tenancy.ID, page Page) (list 
 }
 
 // RecordRun records what is reported of a run: a new one, or more of one that is
-// known by its provider and run_id. The metrics of its week are right when it
+// known by its provider and run. The metrics of its week are right when it
 // returns. created is whether it is new.
 func (t *Tenant) RecordRun(ctx context.Context, project tenancy.ID, fields tracking.RunFields) (run tracking.PipelineRun, created bool, err error) {
 	if err := fields.Validate(); err != nil {

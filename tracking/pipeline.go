@@ -55,7 +55,7 @@ const ProductionEnvironment = "production"
 // or of a deployment.
 type RunFields struct {
 	Provider        string        `json:"provider" required:"false" default:"generic" enum:"github,gitlab,gitea,forgejo,jenkins,generic" doc:"Where it ran"`
-	RunID           string        `json:"run_id" minLength:"1" maxLength:"255" doc:"Names the run at its provider. However often it is reported, there is one run of that id"`
+	RunID           string        `json:"run" minLength:"1" maxLength:"255" doc:"Names the run at its provider. However often it is reported, there is one run of that id"`
 	Name            string        `json:"name" required:"false" maxLength:"255" doc:"Of the workflow"`
 	Status          RunStatus     `json:"status" enum:"queued,running,success,failure,cancelled,skipped"`
 	Branch          string        `json:"branch" required:"false" maxLength:"255"`
@@ -118,7 +118,7 @@ func (f *RunFields) Complete() {
 func (f *RunFields) Validate() error {
 	var c problem.Checks
 	c.Require(f.Provider == "" || slices.Contains(RunProviders[:], f.Provider), "body.provider", "must be one of those that runs are reported by")
-	tenancy.CheckLabel(&c, "body.run_id", f.RunID, MaxRunIDRunes)
+	tenancy.CheckLabel(&c, "body.run", f.RunID, MaxRunIDRunes)
 	checkOptionalLabel(&c, "body.name", f.Name, MaxRunNameRunes)
 	c.Require(slices.Contains(RunStatuses[:], f.Status), "body.status", "must be queued, running, success, failure, cancelled or skipped")
 	checkOptionalLabel(&c, "body.branch", f.Branch, MaxRunNameRunes)

@@ -229,7 +229,7 @@ func TestWhatCannotBeReadIsRefused(t *testing.T) {
 		{"forgejo_action_run_success", "forgejo", "action_run_success", map[string]any{"run.id": nil}, invalid},
 		{"generic_run", "generic", "", map[string]any{"status": "done"}, invalid},
 		{"generic_run", "generic", "", map[string]any{"colour": "red"}, malformed},
-		{"generic_run", "generic", "", map[string]any{"run_id": 7}, malformed},
+		{"generic_run", "generic", "", map[string]any{"run": 7}, malformed},
 		{"generic_run", "generic", "", map[string]any{"finished_at": "soon"}, invalid},
 	}
 	for _, test := range tests {
@@ -238,7 +238,7 @@ func TestWhatCannotBeReadIsRefused(t *testing.T) {
 			t.Errorf("%s with %v: got %v, want %s", test.file, test.changes, err, test.want)
 		}
 	}
-	for _, body := range []string{"", "null and more", "{", "[1]", "{}\xff", `{"run_id":"1"}{}`} {
+	for _, body := range []string{"", "null and more", "{", "[1]", "{}\xff", `{"run":"1"}{}`} {
 		if _, err := Read(Source{Provider: "generic"}, headers(), []byte(body)); problem.CodeOf(err) != malformed {
 			t.Errorf("%q: got %v, want %s", body, err, malformed)
 		}
