@@ -26,8 +26,12 @@ const week = 7 * 24 * time.Hour
 // empty team.
 const collaborationWeeks = 13
 
-// churn is the metric type of lines added and removed in a week.
-const churn = "churn"
+// The metric types that only this collector records: lines added and removed in a
+// week, and the collaboration score of the weeks up to it.
+const (
+	churn         = "churn"
+	collaboration = "collaboration_score"
+)
 
 // commit is what the series need of one.
 type commit struct {
@@ -38,7 +42,7 @@ type commit struct {
 }
 
 func (a *app) collectCommand() *cobra.Command {
-	return remote(a.group("collect", "Collect process metrics where they arise", a.collectGit()))
+	return remote(a.group("collect", "Collect process metrics where they arise", a.collectGit(), a.collectCI()))
 }
 
 func (a *app) collectGit() *cobra.Command {
@@ -48,6 +52,7 @@ func (a *app) collectGit() *cobra.Command {
 		Long: "Runs git log in DIR (default the working directory) over all branches and posts, for every week (Monday, 00:00 UTC):\n" +
 			"  commits_per_week, churn                commits, and lines added and removed, in the week\n" +
 			"  commits, contributors, active_branches counted over the 13 weeks that end with the week\n" +
+			"  collaboration_score                    of those three\n" +
 			"Weeks that the project has already are left out, so it can run every week. Merges do not count as commits.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dir := "."
@@ -181,17 +186,23 @@ func gitSeries(commits []commit, now time.Time, current bool) []client.Point {
 		for _, c := range this {
 			lines += c.lines
 		}
+		latest := tracking.Latest{
+			tracking.Commits:        float64(len(quarter)),
+			tracking.Contributors:   distinct(quarter, func(c *commit) string { return c.author }),
+			tracking.ActiveBranches: distinct(quarter, func(c *commit) string { return c.branch }),
+		}
 		for _, m := range []struct {
 			name  string
-			value int64
+			value float64
 		}{
-			{tracking.CommitsPerWeek, int64(len(this))},
-			{churn, lines},
-			{tracking.Commits, int64(len(quarter))},
-			{tracking.Contributors, distinct(quarter, func(c *commit) string { return c.author })},
-			{tracking.ActiveBranches, distinct(quarter, func(c *commit) string { return c.branch })},
+			{tracking.CommitsPerWeek, float64(len(this))},
+			{churn, float64(lines)},
+			{tracking.Commits, latest[tracking.Commits]},
+			{tracking.Contributors, latest[tracking.Contributors]},
+			{tracking.ActiveBranches, latest[tracking.ActiveBranches]},
+			{collaboration, *tracking.Collaboration(latest).Score}, // which is there where any of them is
 		} {
-			points = append(points, client.Point{MetricType: m.name, MetricValue: float64(m.value), Timestamp: timestamp(start), Metadata: map[string]any{"source": "git"}})
+			points = append(points, client.Point{MetricType: m.name, MetricValue: m.value, Timestamp: timestamp(start), Metadata: map[string]any{"source": "git"}})
 		}
 	}
 	return points
@@ -212,12 +223,12 @@ func between(commits []commit, from, until time.Time) []commit {
 	return commits[low:high]
 }
 
-func distinct(commits []commit, property func(*commit) string) int64 {
+func distinct(commits []commit, property func(*commit) string) float64 {
 	seen := make(map[string]bool)
 	for i := range commits {
 		seen[property(&commits[i])] = true
 	}
-	return int64(len(seen))
+	return float64(len(seen))
 }
 
 // postSeries records the points of the weeks from since on or, for "", of those

@@ -1,12 +1,16 @@
 package cli
 
 import (
+	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"maestro/tracking"
 )
 
 func at(text string) time.Time {
@@ -60,12 +64,12 @@ func TestGitSeries(t *testing.T) {
 		want    map[string][]float64
 	}{
 		{"one week is over", "2025-01-15T00:00:00Z", false, map[string][]float64{
-			"commits_per_week": {2}, "churn": {12}, "commits": {2}, "contributors": {2}, "active_branches": {1}}},
+			"commits_per_week": {2}, "churn": {12}, "commits": {2}, "contributors": {2}, "active_branches": {1}, "collaboration_score": {12}}},
 		{"and the current one", "2025-01-15T00:00:00Z", true, map[string][]float64{
-			"commits_per_week": {2, 1}, "churn": {12, 3}, "commits": {2, 3}, "contributors": {2, 2}, "active_branches": {1, 2}}},
+			"commits_per_week": {2, 1}, "churn": {12, 3}, "commits": {2, 3}, "contributors": {2, 2}, "active_branches": {1, 2}, "collaboration_score": {12, 15}}},
 		{"none is over", "2025-01-12T00:00:00Z", false, map[string][]float64{}},
 		{"the first moment of the next", "2025-01-13T00:00:00Z", false, map[string][]float64{
-			"commits_per_week": {2}, "churn": {12}, "commits": {2}, "contributors": {2}, "active_branches": {1}}},
+			"commits_per_week": {2}, "churn": {12}, "commits": {2}, "contributors": {2}, "active_branches": {1}, "collaboration_score": {12}}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -81,6 +85,49 @@ func TestGitSeries(t *testing.T) {
 	}
 	if got := gitSeries(nil, at("2025-01-15T00:00:00Z"), true); got != nil {
 		t.Errorf("no commits made %d points", len(got))
+	}
+}
+
+// This repository's own history: what git counts is what the series count.
+func TestGitSeriesOfThisRepository(t *testing.T) {
+	clone := t.TempDir()
+	git := func(args ...string) string {
+		t.Helper()
+		out, err := exec.Command("git", args...).Output()
+		if err != nil {
+			t.Skip("there is no repository here: git ", strings.Join(args, " "), ": ", err)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	git("clone", "-q", "--shared", "--no-checkout", "--single-branch", git("rev-parse", "--show-toplevel"), clone)
+	commits, err := gitLog(t.Context(), clone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, added := git("-C", clone, "rev-list", "--count", "--no-merges", "HEAD"), int64(0)
+	for line := range strings.Lines(git("-C", clone, "log", "--no-merges", "--numstat", "--no-renames", "--format=")) {
+		fields := strings.Fields(line)
+		for i := range min(len(fields), 2) {
+			n, err := strconv.ParseInt(fields[i], 10, 64)
+			if err == nil {
+				added += n
+			}
+		}
+	}
+	weekly, lines := 0.0, 0.0
+	for _, p := range gitSeries(commits, time.Now(), true) {
+		switch p.MetricType {
+		case tracking.CommitsPerWeek:
+			weekly += p.MetricValue
+		case churn:
+			lines += p.MetricValue
+		}
+	}
+	if got := strconv.FormatFloat(weekly, 'f', -1, 64); got != want || weekly == 0 {
+		t.Errorf("the weeks have %s commits, the repository %s", got, want)
+	}
+	if int64(lines) != added {
+		t.Errorf("the weeks have %v lines, the repository %d", lines, added)
 	}
 }
 

@@ -114,7 +114,7 @@ func (a *app) root() *cobra.Command {
 	}
 	add("server", a.serveCommand(), a.backupCommand(), a.restoreCommand(), a.migrateCommand(), a.configCommand(), a.doctorCommand(), a.supportCommand(), a.adminCommand(), a.keysCommand(), a.certCommand(), a.healthCommand(), a.demoCommand(), a.checkRevocationsCommand())
 	add("session", a.loginCommand(), a.logoutCommand(), a.whoamiCommand())
-	add("data", a.projectCommand(), a.memberCommand(), a.artifactCommand(), a.metricCommand(), a.importCommand(), a.collectCommand(), a.predictCommand(), a.recommendCommand(), a.similarCommand(),
+	add("data", a.projectCommand(), a.memberCommand(), a.artifactCommand(), a.metricCommand(), a.importCommand(), a.collectCommand(), a.hookCommand(), a.predictCommand(), a.recommendCommand(), a.similarCommand(),
 		a.tenantCommand(), a.userCommand(), a.tokenCommand(), a.auditCommand())
 	add("other", a.docsCommand())
 	add("other", a.versionCommand())

@@ -962,7 +962,7 @@ type Problem struct {
 	Limit int64 `json:"limit"`
 	// Names this request in the server's log
 	RequestID string `json:"request_id"`
-	// What there may be no more of: users, projects, artifacts, storage_bytes or roles of the tenant, api_tokens of the user
+	// What there may be no more of: users, projects, artifacts, storage_bytes or roles of the tenant, api_tokens of the user, hooks or pipeline_runs (in a week) of the project
 	Resource string `json:"resource"`
 	// The HTTP status
 	Status int64 `json:"status"`
