@@ -313,6 +313,23 @@ func TestTheLastBytesHaveOneWinner(t *testing.T) {
 	wantHeld(t, tenant, 1000, 1)
 }
 
+// TestTheLargestContentIsTheTenantsOwn bounds what a full tenant may send by what it
+// holds itself: how much is read of an upload would tell how large the content of
+// others is.
+func TestTheLargestContentIsTheTenantsOwn(t *testing.T) {
+	s := openStore(t)
+	full, other := newTenant(t, s, "full", func(l *tenancy.Limits) { l.MaxStorageBytes = 10 }), newTenant(t, s, "other")
+	if _, _, err := putText(other, newArtifact(t, other, "large").ID, strings.Repeat("x", 1000)); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := putText(full, newArtifact(t, full, "small").ID, "0123456789"); err != nil {
+		t.Fatal(err)
+	}
+	if bound, err := full.contentBound(background, new(storedArtifact)); err != nil || bound != 10 {
+		t.Errorf("a full tenant may send %d bytes, %v; want 10", bound, err)
+	}
+}
+
 // TestTheSameContentFromManyAtOnce uploads one content for 20 artifacts while
 // others that have it are deleted: whoever has it can read it, always.
 func TestTheSameContentFromManyAtOnce(t *testing.T) {
