@@ -59,6 +59,9 @@ func tuneCollector(lookup func(string) (string, bool)) {
 }
 
 func (a *app) serve(cmd *cobra.Command, settings ServeSettings) (err error) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP) // at once: unheard, it would end the program
+	defer signal.Stop(hangups)
 	tuneCollector(a.lookup)
 	level := new(slog.LevelVar)
 	level.Set(settings.LogLevel)
@@ -109,7 +112,7 @@ func (a *app) serve(cmd *cobra.Command, settings ServeSettings) (err error) {
 	ctx, stop := context.WithCancel(cmd.Context())
 	defer stop()
 	go above.watch(ctx, appliance.Alive)
-	go a.reloadOnHangup(ctx, cmd, appliance, level)
+	go a.reloadOnHangup(ctx, cmd, appliance, level, hangups)
 	err = appliance.Wait(cmd.Context())
 	log.Info("stopping")
 	_ = above.tell("STOPPING=1") // it is stopped in any case
@@ -119,11 +122,8 @@ func (a *app) serve(cmd *cobra.Command, settings ServeSettings) (err error) {
 // reloadOnHangup reads the configuration again at every SIGHUP and takes over what
 // can change while the server runs: the level of the log, and what the files of
 // the TLS certificate hold. What does not hold changes nothing.
-func (a *app) reloadOnHangup(ctx context.Context, cmd *cobra.Command, appliance *Appliance, level *slog.LevelVar) {
+func (a *app) reloadOnHangup(ctx context.Context, cmd *cobra.Command, appliance *Appliance, level *slog.LevelVar, hangups <-chan os.Signal) {
 	log := appliance.Log
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
 	for {
 		select {
 		case <-ctx.Done():
