@@ -266,7 +266,7 @@ func (w *legacyWriter) row(row legacyRow) error {
 		return err
 	}
 	if values != nil {
-		if values, err = w.insert(r, id, values); err != nil {
+		if err := w.insert(r, id, values); err != nil {
 			return err
 		}
 	}
@@ -331,32 +331,32 @@ func rawValue(value any) any {
 }
 
 // insert brings a row in, and returns nil when it cannot.
-func (w *legacyWriter) insert(r *legacyReader, id tenancy.ID, values []any) ([]any, error) {
+func (w *legacyWriter) insert(r *legacyReader, id tenancy.ID, values []any) error {
 	if w.table.name == "process_metrics" {
-		return values, w.insertPoint(values)
+		return w.insertPoint(values)
 	}
 	if taken, err := w.exists("SELECT 1 FROM "+w.table.name+" WHERE tenant_id = ? AND id = ?", w.tenant[:], id[:]); err != nil || taken {
 		if taken {
 			r.misfits = []misfit{{"", r.row, "a row of this id is there already"}}
 		}
-		return nil, err
+		return err
 	}
 	if fits, err := w.tellApart(r, id, values); err != nil || !fits {
-		return nil, err
+		return err
 	}
 	places := strings.Repeat(", ?", len(values))
 	err := w.exec("INSERT INTO "+w.table.name+" (tenant_id, id, "+strings.Join(w.table.columns, ", ")+") VALUES (?, ?"+places+")", append([]any{w.tenant[:], id[:]}, values...)...)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	w.came++
 	switch w.table.name {
 	case "artifact_usage":
 		w.touched[tenancy.ID(values[0].([]byte))] = true
 	case "users":
-		return values, w.insertRoles(r, id)
+		return w.insertRoles(r, id)
 	}
-	return values, nil
+	return nil
 }
 
 // tellApart gives a row another name when its own is taken: the older system did

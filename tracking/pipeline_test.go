@@ -1,6 +1,7 @@
 package tracking
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -58,8 +59,8 @@ func TestRunsAreValidated(t *testing.T) {
 				}
 				return
 			}
-			p, ok := err.(*problem.Error)
-			if !ok {
+			var p *problem.Error
+			if !errors.As(err, &p) {
 				t.Fatalf("got %v, want %s refused", err, test.want)
 			}
 			for _, v := range p.Violations {
