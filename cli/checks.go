@@ -15,6 +15,7 @@ import (
 
 	"maestro/auth"
 	"maestro/migrations"
+	"maestro/server/certificate"
 	"maestro/storage"
 )
 
@@ -47,6 +48,7 @@ var checks = []check{
 	{"system", "open files", checkOpenFiles},
 	{"system", "clock", checkClock},
 	{"backups", "age", checkBackups},
+	{"TLS", "certificate", checkCertificate},
 }
 
 func well(format string, args ...any) finding {
@@ -66,6 +68,42 @@ func checkSettings(_ context.Context, p *patient) finding {
 		return fail("maestro config check", "%v", p.configured)
 	}
 	return well("the configuration holds")
+}
+
+// endsSoon is how long before its end a certificate should have been replaced. The
+// local authority does so a month before.
+const endsSoon = 21 * 24 * time.Hour
+
+func checkCertificate(_ context.Context, p *patient) finding {
+	var certFile string
+	switch p.settings.TLS.Mode {
+	case tlsFiles:
+		certFile = p.settings.TLS.Cert
+	case tlsAuto:
+		certFile = certificate.LeafFile(tlsDir(p.dir))
+	case tlsACME:
+		return well("the ACME directory gives it when it is asked for")
+	default:
+		return well("there is none: TLS is off")
+	}
+	ends, err := certificate.Expiry(certFile)
+	if p.settings.TLS.Mode == tlsAuto && errors.Is(err, fs.ErrNotExist) {
+		return well("maestro serve makes it")
+	}
+	advice := "put a new certificate into the files"
+	if p.settings.TLS.Mode == tlsAuto {
+		advice = "maestro cert renew"
+	}
+	left := ends.Sub(p.now())
+	switch {
+	case err != nil:
+		return fail("name a certificate in PEM", "%v", err)
+	case left < 0:
+		return fail(advice, "it expired at %s", ends.UTC().Format(time.RFC3339))
+	case left < endsSoon:
+		return warn(advice, "it ends at %s", ends.UTC().Format(time.RFC3339))
+	}
+	return well("it ends at %s", ends.UTC().Format(time.RFC3339))
 }
 
 func checkAddress(ctx context.Context, p *patient) finding {

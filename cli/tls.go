@@ -266,6 +266,15 @@ func (e *encryption) close() error {
 	return e.redirect.Close()
 }
 
+// expiry returns when the certificate that is served ends; zero without TLS, and
+// for ACME, which renews by itself.
+func (e *encryption) expiry() time.Time {
+	if e == nil || e.pair == nil {
+		return time.Time{}
+	}
+	return e.pair.Expiry()
+}
+
 // reload reads the certificate's files now.
 func (e *encryption) reload() error {
 	if e == nil || e.pair == nil {

@@ -104,13 +104,14 @@ var (
 	passFailures   = prometheus.NewDesc("maestro_job_failures_total", "Passes of background work that failed.", []string{"job"}, nil)
 	passTime       = prometheus.NewDesc("maestro_job_last_success_timestamp_seconds", "When background work last succeeded; 0 for never since the start.", []string{"job"}, nil)
 	backupTime     = prometheus.NewDesc("maestro_backup_last_success_timestamp_seconds", "When the last backup that is good was begun; 0 for none.", nil, nil)
+	certificateEnd = prometheus.NewDesc("maestro_tls_certificate_expiry_timestamp_seconds", "When the certificate that is served ends; 0 without one, or with one from an ACME directory.", nil, nil)
 	backupSchedule = prometheus.NewDesc("maestro_backup_interval_seconds", "How often a backup is to be made; 0 for only when asked for.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (g *gauges) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{buildGauge, readyGauge, queueGauge, writesCount, commitTimes, databaseGauge, logGauge, diskGauge,
-		tenantsGauge, revokedGauge, cacheGauge, passFailures, passTime, backupTime, backupSchedule} {
+		tenantsGauge, revokedGauge, cacheGauge, passFailures, passTime, backupTime, backupSchedule, certificateEnd} {
 		to <- d
 	}
 }
@@ -159,6 +160,7 @@ func (g *gauges) Collect(to chan<- prometheus.Metric) {
 	last, _ := s.backups.Last()
 	gauge(backupTime, secondsOf(last))
 	gauge(backupSchedule, s.backups.Scheduled().Seconds())
+	gauge(certificateEnd, secondsOf(s.certificateExpiry()))
 }
 
 // secondsOf is a time in Unix seconds, 0 for none.

@@ -39,6 +39,10 @@ type Options struct {
 	// are Secure though the requests arrive in plain.
 	BehindTLS bool
 
+	// CertificateExpiry tells when the certificate that is served ends; zero where
+	// that is not known. Never asked unless set.
+	CertificateExpiry func() time.Time
+
 	// TLS says that the server is reached over TLS alone, which browsers are told to
 	// remember.
 	TLS bool
@@ -62,6 +66,8 @@ type Server struct {
 	document []byte // the OpenAPI document
 	handler  http.Handler
 
+	certificateExpiry func() time.Time
+
 	behindTLS   bool
 	crossOrigin *http.CrossOriginProtection
 
@@ -84,7 +90,10 @@ func New(o Options) *Server {
 		o.Now = time.Now
 	}
 	gin.SetMode(gin.ReleaseMode)
-	s := &Server{store: o.Store, auth: o.Auth, backups: o.Backups, log: o.Log, now: o.Now, version: o.Version, started: o.Now(),
+	if o.CertificateExpiry == nil {
+		o.CertificateExpiry = func() time.Time { return time.Time{} }
+	}
+	s := &Server{store: o.Store, certificateExpiry: o.CertificateExpiry, auth: o.Auth, backups: o.Backups, log: o.Log, now: o.Now, version: o.Version, started: o.Now(),
 		engine: gin.New(), demands: make(map[string]demand), opened: make(map[string]bool), headers: securityHeaders(),
 		byAddress: newLimiter[netip.Addr](o.Rates.Address), byCredential: newLimiter[tenancy.ID](o.Rates.Credential),
 		byTenant: newLimiter[tenancy.ID](o.Rates.Tenant), behindTLS: o.BehindTLS, crossOrigin: http.NewCrossOriginProtection()}

@@ -40,6 +40,9 @@ const (
 	clockSlip = time.Hour // certificates begin this long ago, for clocks that are behind
 )
 
+// LeafFile returns where an authority in dir keeps the server's certificate.
+func LeafFile(dir string) string { return filepath.Join(dir, leafFile) }
+
 // Authority is the installation's own certificate authority: made once, able to
 // vouch only for the names it was made for and for private addresses.
 type Authority struct {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -144,6 +145,23 @@ func (p *Pair) valid(c *tls.Certificate) error {
 		return fmt.Errorf("%s: is valid only from %s on", p.certFile, c.Leaf.NotBefore.UTC().Format(time.RFC3339))
 	}
 	return nil
+}
+
+// Expiry returns when the first certificate of a PEM file ends.
+func Expiry(certFile string) (time.Time, error) {
+	text, err := os.ReadFile(certFile)
+	if err != nil {
+		return time.Time{}, err
+	}
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return time.Time{}, errors.New(certFile + ": holds no certificate in PEM")
+	}
+	leaf, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%s: %w", certFile, err)
+	}
+	return leaf.NotAfter, nil
 }
 
 // Pool reads the certificates of authorities from a PEM file.
