@@ -113,7 +113,8 @@ func (m *twins) life(original *side) {
 	user := m.w.user(original.tenant, email, nil, auth.RoleViewer)
 	invited := m.must(original.admin, "POST", "/api/v1/users", fmt.Sprintf(`{"email":"%s@matrix.example","name":"new","roles":["viewer"]}`, m.text(original))).object()["invitation"]
 	reset := m.must(original.admin, "POST", "/api/v1/users/"+user.String()+"/password-reset", "").object()["token"]
-	m.clone()
+	early := m.w.login(email)
+	m.clone() // with the session
 	unchanged := m.unchanged()
 	public := func(path, body string) map[string]any {
 		m.t.Helper()
@@ -134,6 +135,7 @@ func (m *twins) life(original *side) {
 		m.t.Helper()
 		return public("refresh", fmt.Sprintf(`{"refresh_token":%q}`, token))
 	}
+	refresh(early.grant.RefreshToken)
 	first := login(goodPassword)
 	second := refresh(first["refresh_token"])
 	m.must(m.w.nobody.with(second["access_token"].(string)), "GET", "/api/v1/projects", "")
