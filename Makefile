@@ -4,7 +4,6 @@
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GOFLAGS_BUILD = -trimpath -tags nomsgpack -ldflags "-s -w -X maestro/cli.version=$(VERSION)"
 GOLANGCI = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
-# Later ones need modules that not every proxy gives.
 NFPM = github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.4
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.6.0
 
@@ -13,7 +12,7 @@ export CGO_ENABLED = 0
 .PHONY: help run build test evaluate race races kill sweep upgrade mutants lint vuln bench fuzz ui e2e bars screenshots demo openapi client fresh cover release packages container reproducible airgap backupbench clean
 
 help: ## this list
-	@sed -n 's/^\([a-z][a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z][a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 run: build ## serve on 127.0.0.1:8080, with sample data in a new data directory
 	bin/maestro serve --demo

@@ -25,7 +25,6 @@ var rooms = map[string][]string{
 	"audit":      {"tenancy"},
 	"auth":       {"problem", "tenancy", "audit"},
 	"migrations": {},
-	"secrets":    {"problem"},
 	"storage":    {"problem", "tenancy", "audit", "tracking", "registry", "insight", "auth", "migrations"},
 	"embed":      {},
 	"docs":       {},
@@ -33,7 +32,7 @@ var rooms = map[string][]string{
 	"packaging":  {"storage"},
 	"client":     {"problem"},
 	"server":     {"problem", "tenancy", "audit", "tracking", "registry", "insight", "auth", "storage", "embed", "docs"},
-	"cli":        {"problem", "tenancy", "audit", "tracking", "registry", "insight", "auth", "migrations", "secrets", "storage", "embed", "docs", "testdata", "client", "server"},
+	"cli":        {"problem", "tenancy", "audit", "tracking", "registry", "insight", "auth", "migrations", "storage", "embed", "docs", "testdata", "client", "server"},
 }
 
 // owned says which rooms alone may know a package from outside.

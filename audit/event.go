@@ -34,7 +34,7 @@ type Event struct {
 	TenantID     *tenancy.ID       `json:"tenant_id" nullable:"true" doc:"Null in the installation's own trail"`
 	Sequence     int64             `json:"sequence" doc:"Its place in the chain, from 1, without a gap"`
 	Time         tenancy.Time      `json:"time" doc:"Never before that of the event before"`
-	ActorKind    tenancy.ActorKind `json:"actor_kind" enum:"user,api_token,operator,system,anonymous" doc:"operator: somebody of another tenant who runs the installation; system: the server itself, or a command on its machine; anonymous: without a credential that holds"`
+	ActorKind    tenancy.ActorKind `json:"actor_kind" enum:"user,api_token,hook,operator,system,anonymous" doc:"hook: a CI system that delivers; operator: somebody of another tenant who runs the installation; system: the server itself, or a command on its machine; anonymous: without a credential that holds"`
 	ActorID      *tenancy.ID       `json:"actor_id" nullable:"true" doc:"The user who acted, or on whose behalf an API token did"`
 	CredentialID *tenancy.ID       `json:"credential_id" nullable:"true" doc:"The session or the API token"`
 	Address      string            `json:"address" doc:"Where the request came from; empty for the server's own work and for a unix socket"`

@@ -90,7 +90,7 @@ func OpenKeyRing(dir string, clock Clock, retain time.Duration) (*KeyRing, error
 	if err != nil {
 		return nil, fmt.Errorf("key ring: %w", err)
 	}
-	if !info.IsDir() || info.Mode().Perm()&0o077 != 0 {
+	if !info.IsDir() || ownsModes && info.Mode().Perm()&0o077 != 0 {
 		return nil, fmt.Errorf("key ring: %s must be a directory that only its owner may enter (chmod 700)", dir)
 	}
 	r := &KeyRing{dir: dir, clock: clock, retain: retain}

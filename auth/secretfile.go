@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 )
 
 // readSecret reads a small file that only its owner may read. Anything else, a
@@ -22,7 +23,7 @@ func readSecret(dir, name string) ([]byte, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("not a regular file")
 	}
-	if info.Mode().Perm()&0o077 != 0 {
+	if ownsModes && info.Mode().Perm()&0o077 != 0 {
 		return nil, fmt.Errorf("readable by others than its owner (chmod 600, and replace the secret: it may be known)")
 	}
 	file, err := root.Open(name)
@@ -61,6 +62,9 @@ func writeSecret(dir, name string, content []byte) error {
 
 // syncDir makes the names in a directory durable.
 func syncDir(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil // which cannot, and keeps names by itself
+	}
 	d, err := os.Open(dir)
 	if err != nil {
 		return err

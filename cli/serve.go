@@ -130,14 +130,14 @@ func (a *app) reloadOnHangup(ctx context.Context, cmd *cobra.Command, appliance 
 			return
 		case <-hangups:
 		}
-		if err := appliance.Reload(); err != nil {
-			log.Error("the new TLS certificate cannot be served; the old one stays", "cause", err)
-		}
 		file, err := a.configFile(cmd)
 		if err == nil {
 			var settings ServeSettings
 			if settings, err = load(serveOptions, cmd.Flags(), a.lookup, file); err == nil {
 				level.Set(settings.LogLevel)
+				if err := appliance.Reload(); err != nil {
+					log.Error("the new TLS certificate cannot be served; the old one stays", "cause", err)
+				}
 				log.Log(ctx, max(slog.LevelInfo, settings.LogLevel), "read the configuration again", "log_level", settings.LogLevel)
 				continue
 			}

@@ -24,9 +24,6 @@ const (
 // Outcomes are all outcomes, in the order in which they are shown.
 var Outcomes = [outcomesCount]Outcome{SuccessScore, DurationDays, Cost}
 
-// NoHistory is the note of a forecast that no finished project supports.
-const NoHistory = "no history"
-
 // Model is everything learned from a history. It does not change after it is
 // learned and may be used by many goroutines.
 type Model struct {

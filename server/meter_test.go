@@ -73,7 +73,7 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 		`maestro_ready{check="writes"}`:                 "1",
 		`maestro_ready{check="database"}`:               "1",
 		`maestro_backup_interval_seconds`:               "0",
-		`maestro_job_failures_total{job="maintenance"}`: "0",
+		`maestro_job_failures_total{pass="maintenance"}`: "0",
 	} {
 		if after[name] != want {
 			t.Errorf("%s is %q, want %s", name, after[name], want)

@@ -13,7 +13,7 @@ import (
 
 // Bounds of what refusals write, so that nobody fills the disk by being refused.
 // Within them each is an event of its own; what is beyond is counted, and the
-// counts become events once a minute. At worst that is 340 events a minute, some
+// counts become events once a minute. At worst that is 341 events a minute, some
 // 200 MB a day of it.
 const (
 	denialsOfUser    = 60  // a minute, of one user or API token's owner

@@ -14,7 +14,7 @@
 // A small pool of read-only connections, each with its prepared statements. The
 // package speaks to SQLite's own interface (sqlite.go) instead of database/sql's,
 // because the driver's mutexes, look-ups and scanning cost more than SQLite's own
-// work for small reads. Migrations alone go through database/sql.
+// work for small reads. Migrations and the import of an older database alone go through database/sql.
 //
 // # The audit trail
 //

@@ -47,6 +47,7 @@ func NewACME(o ACMEOptions) (*ACME, error) {
 		}
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.Proxy = nil // no way but the one that the settings name
 	transport.TLSClientConfig = &tls.Config{RootCAs: o.Roots, MinVersion: tls.VersionTLS12}
 	return &ACME{&autocert.Manager{
 		Prompt: autocert.AcceptTOS, Cache: autocert.DirCache(filepath.Join(o.Dir, "acme")), HostPolicy: autocert.HostWhitelist(o.Names...), Email: o.Email,

@@ -9,5 +9,6 @@
 //   - The local authority can vouch only for the names and private addresses that
 //     it was made for (RFC 5280, section 4.2.1.10), so that whoever trusts it does
 //     not trust it for the rest of the world.
-//   - No connection is opened but to the ACME directory that the settings name.
+//   - No connection is opened but to the ACME directory that the settings name, and
+//     to the addresses that it gives.
 package certificate
