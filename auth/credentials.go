@@ -67,7 +67,7 @@ func (s *Service) newPassword(ctx context.Context, location, password, previous 
 // expired. It opens no session: the user logs in.
 func (s *Service) RedeemLink(ctx context.Context, token, password string, client Client) (User, error) {
 	kind, digest, ok := parseLink(token)
-	attempt, err := s.throttle.Begin("link "+client.Address.String(), client.Address, "")
+	attempt, err := s.throttle.BeginUnnamed("link", client.Address)
 	if err != nil {
 		s.denied(ctx, UserKey{}, audit.LinkRedeem, "too_many_attempts")
 		return User{}, err

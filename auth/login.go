@@ -63,7 +63,8 @@ func (s *Service) Login(ctx context.Context, credentials Credentials, client Cli
 	if err != nil {
 		return Grant{}, err
 	}
-	attempt, err := s.throttle.Begin(credentials.Email, client.Address, s.knownClient(ctx, client.Known, credentials.Email, account))
+	known := s.knownClient(ctx, client.Known, account)
+	attempt, err := s.throttle.Begin(credentials.Email, client.Address, known)
 	if err != nil {
 		s.denied(ctx, account.Key, audit.SessionOpen, "too_many_attempts")
 		return Grant{}, err
@@ -97,8 +98,24 @@ func (s *Service) Login(ctx context.Context, credentials Credentials, client Cli
 		attempt.Cancel()
 		return Grant{}, err
 	}
+	if known == "" && !s.alone(ctx, account) {
+		attempt.Cancel() // and leaves what others may have failed
+		return grant, nil
+	}
 	attempt.Succeed()
 	return grant, nil
+}
+
+// alone reports whether no other account has this one's e-mail. The failures on an
+// e-mail are counted together, so a login to an account in another tenant, which
+// anybody may have made there, must not clear them.
+func (s *Service) alone(ctx context.Context, account Account) bool {
+	key, ok := EmailKey(account.Email)
+	if !ok {
+		return false
+	}
+	accounts, err := s.store.Accounts(ctx, key, "")
+	return err == nil && len(accounts) == 1
 }
 
 // refusal says for the audit trail, which the caller does not see, why a login was
@@ -144,12 +161,15 @@ func (s *Service) account(ctx context.Context, credentials Credentials) (Account
 
 // knownClient returns a name for a client that proved that it belongs to the
 // account, or "".
-func (s *Service) knownClient(ctx context.Context, proof, email string, account Account) string {
-	if device, ok := s.devices.holds(proof, email); ok {
+func (s *Service) knownClient(ctx context.Context, proof string, account Account) string {
+	if account.Key.User.IsZero() {
+		return ""
+	}
+	if device, ok := s.devices.holds(proof, account.Key); ok {
 		return "device " + device
 	}
 	token, ok := s.refresh.parse(proof)
-	if !ok || account.Key.User.IsZero() {
+	if !ok {
 		return ""
 	}
 	session, err := s.store.Session(ctx, token.tenant, token.session)
@@ -179,7 +199,7 @@ func (s *Service) open(ctx context.Context, account Account, client Client, reco
 		return Grant{}, err
 	}
 	grant, err := s.grant(login, first, now)
-	grant.Device = s.devices.issue(login.User.Email)
+	grant.Device = s.devices.issue(account.Key)
 	return grant, err
 }
 

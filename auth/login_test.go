@@ -180,6 +180,44 @@ func TestVictimWithAKnownClientIsNotLockedOut(t *testing.T) {
 	}
 }
 
+// TestAnAccountElsewhereFreesNoGuesses is the admin of another tenant, who makes an
+// account of the victim's e-mail there and logs in to it between his guesses.
+func TestAnAccountElsewhereFreesNoGuesses(t *testing.T) {
+	w := newWorld(t)
+	w.user(w.globex, "ada@example.com", RoleViewer)
+	attacker := Client{Address: netip.MustParseAddr("198.51.100.1")}
+	own := Credentials{Email: "ada@example.com", Password: goodPassword, Tenant: "globex"}
+	guess := Credentials{Email: "ada@example.com", Password: "a wrong but long guess", Tenant: "acme"}
+	before := w.service.hasher.Computed()
+	logins := uint64(0)
+	for range 20 {
+		if grant, err := w.service.Login(w.ctx, own, attacker); err == nil {
+			logins++
+			attacker.Known = grant.Device
+		}
+		for range AccountPace.Free {
+			_, _ = w.service.Login(w.ctx, guess, attacker)
+		}
+	}
+	if guesses := w.service.hasher.Computed() - before - logins; guesses > uint64(AccountPace.Free) {
+		t.Errorf("%d guesses were looked at, want at most %d", guesses, AccountPace.Free)
+	}
+}
+
+func TestWhatIsTypedDelaysNoLinks(t *testing.T) {
+	w := newWorld(t)
+	address := netip.MustParseAddr("198.51.100.1")
+	for _, email := range []string{"link 198.51.100.1", "link198.51.100.1", "setup 198.51.100.1"} {
+		for range 2 * AccountPace.Free {
+			_, _ = w.service.Login(w.ctx, Credentials{Email: email, Password: "wrong"}, Client{Address: netip.MustParseAddr("203.0.113.9")})
+		}
+	}
+	_, err := w.service.RedeemLink(w.ctx, "msi_no", goodPassword, Client{Address: address})
+	if retryAfter(err) != 0 {
+		t.Errorf("the first link that comes from %s is delayed: %v", address, err)
+	}
+}
+
 func TestParallelGuessesReachFewHashes(t *testing.T) {
 	w := newWorld(t)
 	before := w.service.hasher.Computed()

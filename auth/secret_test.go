@@ -88,24 +88,27 @@ func TestRefreshTokensHaveOneSpelling(t *testing.T) {
 func TestDeviceTokens(t *testing.T) {
 	clock := newTestClock()
 	mint := newDeviceMint(testRing(t, filepath.Join(t.TempDir(), "keys"), clock), clock)
-	text := mint.issue("Ada@Example.com")
-	if _, ok := mint.holds(text, "ada@example.com"); !ok {
+	ada := UserKey{Tenant: tenancy.NewID(), User: tenancy.NewID()}
+	text := mint.issue(ada)
+	if _, ok := mint.holds(text, ada); !ok {
 		t.Error("the token does not hold for its account")
 	}
-	if _, ok := mint.holds(text, "eve@example.com"); ok {
-		t.Error("the token holds for another account")
+	for _, other := range []UserKey{{Tenant: ada.Tenant, User: tenancy.NewID()}, {Tenant: tenancy.NewID(), User: ada.User}, {Tenant: ada.User, User: ada.Tenant}, {}} {
+		if _, ok := mint.holds(text, other); ok {
+			t.Errorf("the token holds for %+v", other)
+		}
 	}
 	for _, changed := range mutations(text) {
-		if _, ok := mint.holds(changed, "ada@example.com"); ok {
+		if _, ok := mint.holds(changed, ada); ok {
 			t.Errorf("%q is accepted for %q", changed, text)
 		}
 	}
 	clock.pass(deviceLife - time.Second)
-	if _, ok := mint.holds(text, "ada@example.com"); !ok {
+	if _, ok := mint.holds(text, ada); !ok {
 		t.Error("the token expires early")
 	}
 	clock.pass(time.Second)
-	if _, ok := mint.holds(text, "ada@example.com"); ok {
+	if _, ok := mint.holds(text, ada); ok {
 		t.Error("the token does not expire")
 	}
 }
@@ -147,11 +150,12 @@ func FuzzLink(f *testing.F) {
 func FuzzDeviceToken(f *testing.F) {
 	clock := newTestClock()
 	mint := newDeviceMint(testRing(f, filepath.Join(f.TempDir(), "keys"), clock), clock)
-	good := mint.issue("ada@example.com")
-	f.Add(good, "ada@example.com")
-	f.Fuzz(func(t *testing.T, text, name string) {
-		if _, ok := mint.holds(text, name); ok && (text != good || CanonicalName(name) != "ada@example.com") {
-			t.Errorf("%q holds for %q", text, name)
+	ada := UserKey{Tenant: tenancy.ID{1}, User: tenancy.ID{2}}
+	good := mint.issue(ada)
+	f.Add(good)
+	f.Fuzz(func(t *testing.T, text string) {
+		if _, ok := mint.holds(text, ada); ok && text != good {
+			t.Errorf("%q holds", text)
 		}
 	})
 }

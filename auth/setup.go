@@ -90,7 +90,7 @@ type FirstOperator struct {
 // CompleteSetup creates the first operator for whoever has the setup token. Of
 // two at a time exactly one succeeds; the other fails with Conflict.
 func (s *Service) CompleteSetup(ctx context.Context, token string, operator FirstOperator, client Client) (User, error) {
-	attempt, err := s.throttle.Begin("setup "+client.Address.String(), client.Address, "")
+	attempt, err := s.throttle.BeginUnnamed("setup", client.Address)
 	if err != nil {
 		s.denied(ctx, UserKey{}, audit.SetupComplete, "too_many_attempts")
 		return User{}, err

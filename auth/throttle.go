@@ -94,20 +94,26 @@ type takenSlot struct {
 // Begin lets an attempt through or fails with TooManyRequests and RetryAfter.
 // Known names the proof of a client that belongs to the account ("" for none).
 func (t *Throttle) Begin(account string, address netip.Addr, known string) (*Attempt, error) {
-	type want struct {
-		key   throttleKey
-		pace  *Pace
-		reset bool
-	}
-	var wants []want
 	if known != "" {
-		wants = []want{{keyOf("known", known), &t.account, true}}
-	} else {
-		wants = []want{
-			{keyOf("account", CanonicalName(account)), &t.account, true},
-			{keyOf("address", network(address)), &t.address, false},
-		}
+		return t.begin(countedOn{keyOf("known", known), &t.account, true})
 	}
+	return t.begin(countedOn{keyOf("account", CanonicalName(account)), &t.account, true}, countedOn{keyOf("address", network(address)), &t.address, false})
+}
+
+// BeginUnnamed lets through an attempt for a purpose that names no account: a
+// one-time link. What anybody types as an account has other counters.
+func (t *Throttle) BeginUnnamed(purpose string, address netip.Addr) (*Attempt, error) {
+	return t.begin(countedOn{keyOf(purpose, network(address)), &t.account, true}, countedOn{keyOf("address", network(address)), &t.address, false})
+}
+
+// countedOn is a counter that an attempt takes part in.
+type countedOn struct {
+	key   throttleKey
+	pace  *Pace
+	reset bool // by success
+}
+
+func (t *Throttle) begin(wants ...countedOn) (*Attempt, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.clock.Elapsed()
