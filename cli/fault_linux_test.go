@@ -318,6 +318,9 @@ func TestFewFilesLetThoseInWhoAreThere(t *testing.T) {
 // all the time at how much memory of its own the server has resident. What else
 // it has resident are pages of its files, which the system takes back.
 func TestItLivesIn128MB(t *testing.T) {
+	if underRace {
+		t.Skip("the race detector takes several times the memory")
+	}
 	s := serve(t, "", func(c *exec.Cmd) { c.Env = append(c.Env, "GOMEMLIMIT=90MiB") })
 	token := s.login()
 	raise(t, s, token)
