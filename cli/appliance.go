@@ -252,7 +252,7 @@ func (a *Appliance) Describe(w io.Writer) {
 	fmt.Fprintf(w, "  Data directory   %s\n", a.Settings.Data)
 	fmt.Fprintf(w, "  Schema version   %d\n", a.store.Schema())
 	if a.SetupToken != "" {
-		fmt.Fprintf(w, "  First operator   %s/setup?token=%s\n", a.URL(), a.SetupToken)
+		fmt.Fprintf(w, "  First operator   %s/setup#%s\n", a.URL(), a.SetupToken)
 		fmt.Fprintf(w, "                   The link works once, within %d minutes.\n", int(auth.SetupLife.Minutes()))
 	}
 }

@@ -32,6 +32,10 @@ describe("the way in", () => {
     await page.goto("/projects?sort=name");
     await page.getByRole("heading", { name: "Set up Maestro" }).waitFor();
     await accessible(page, "setup");
+    await page.goto(`/setup#${server.setupToken()}`); // the link that the server prints
+    assert.equal(await page.getByLabel("Setup token").inputValue(), server.setupToken());
+    assert.ok(!page.url().includes("#"), "the token stays in the address");
+    await page.goto("/projects?sort=name");
     await page.getByLabel("Setup token").focus();
     for (const text of [server.setupToken(), "Ada Lovelace", email, password]) {
       await page.keyboard.type(text);
