@@ -67,12 +67,12 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 		`maestro_http_requests_total{method="any",route="unmatched",status="4xx"}`:                       "1",
 		`maestro_http_request_duration_seconds_count{method="POST",route="/api/v1/projects"}`:            "2",
 		`maestro_http_request_duration_seconds_bucket{method="POST",route="/api/v1/projects",le="+Inf"}`: "2",
-		`maestro_tenants`:                               "3",
-		`maestro_revocations`:                           "1",
-		`maestro_writer_queue_length`:                   "0",
-		`maestro_ready{check="writes"}`:                 "1",
-		`maestro_ready{check="database"}`:               "1",
-		`maestro_backup_interval_seconds`:               "0",
+		`maestro_tenants`:                                "3",
+		`maestro_revocations`:                            "1",
+		`maestro_writer_queue_length`:                    "0",
+		`maestro_ready{check="writes"}`:                  "1",
+		`maestro_ready{check="database"}`:                "1",
+		`maestro_backup_interval_seconds`:                "0",
 		`maestro_job_failures_total{pass="maintenance"}`: "0",
 	} {
 		if after[name] != want {
