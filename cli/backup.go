@@ -191,6 +191,7 @@ var restoreColumns = append([]column[storage.RestoreReport]{
 	{name: "directory", value: func(r *storage.RestoreReport) any { return r.Directory }},
 	{name: "previous", value: func(r *storage.RestoreReport) any { return r.Previous }},
 	{name: "api_tokens_deleted", value: func(r *storage.RestoreReport) any { return r.APITokens }},
+	{name: "hooks_deleted", value: func(r *storage.RestoreReport) any { return r.Hooks }},
 	{name: "one_time_links_deleted", value: func(r *storage.RestoreReport) any { return r.Links }},
 }, restored(backupReportColumns)...)
 
@@ -204,12 +205,13 @@ func restored(columns []column[storage.BackupReport]) (of []column[storage.Resto
 
 func (a *app) restoreCommand() *cobra.Command {
 	var identity string
-	var keepTokens bool
+	var keepTokens, keepHooks bool
 	c := &cobra.Command{Use: "restore FILE", Short: "Make a backup a data directory", Args: cobra.ExactArgs(1),
 		Long: "Unpacks and checks everything beside the data directory, and only then gives it its name. A directory that is there already\n" +
 			"is renamed to DIR.before-restore-TIME, never removed; it must not be in use.\n\n" +
 			"Nothing that was revoked since the backup comes back: every session ends, invitations and reset links go, and so do the API\n" +
-			"tokens, because nobody can know which of them were deleted since. Users are as they were: look at who was deactivated since.",
+			"tokens and the hooks, because nobody can know which of them were deleted since. A hook that is kept has no effect by what was\n" +
+			"signed before the restore. Users are as they were: look at who was deactivated since.",
 		Example: "  maestro restore maestro.tar --data /var/lib/maestro\n  maestro restore maestro.tar.age --identity key.txt --data /var/lib/maestro",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			identities, err := readIdentities(identity)
@@ -220,7 +222,7 @@ func (a *app) restoreCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			report, err := storage.Restore(cmd.Context(), args[0], dir, storage.RestoreOptions{Identities: identities, KeepAPITokens: keepTokens})
+			report, err := storage.Restore(cmd.Context(), args[0], dir, storage.RestoreOptions{Identities: identities, KeepAPITokens: keepTokens, KeepHooks: keepHooks})
 			if err != nil {
 				return err
 			}
@@ -233,5 +235,6 @@ func (a *app) restoreCommand() *cobra.Command {
 	a.addDataFlags(c)
 	addIdentityFlag(c, &identity)
 	c.Flags().BoolVar(&keepTokens, "keep-api-tokens", false, "keep the API tokens, also those that were deleted since the backup")
+	c.Flags().BoolVar(&keepHooks, "keep-hooks", false, "keep the hooks, also those that were deleted since the backup")
 	return c
 }

@@ -219,7 +219,7 @@ type AuditEvent struct {
 	Action string `json:"action"`
 	// The user who acted, or on whose behalf an API token did
 	ActorID *string `json:"actor_id"`
-	// operator: somebody of another tenant who runs the installation; system: the server itself, or a command on its machine; anonymous: without a credential that holds
+	// hook: a CI system that delivers; operator: somebody of another tenant who runs the installation; system: the server itself, or a command on its machine; anonymous: without a credential that holds
 	ActorKind string `json:"actor_kind"`
 	// Where the request came from; empty for the server's own work and for a unix socket
 	Address string `json:"address"`
@@ -343,7 +343,7 @@ type Coverage struct {
 }
 
 type DeliveryAnswer struct {
-	// What became of it: recorded; repeated, it came before; stale, it reports something older than a week; ignored, its event reports neither a run nor commits. Only recorded has an effect
+	// What became of it: recorded; repeated, it came before; stale, it reports something older than a week or than the restore of a backup; ignored, its event reports neither a run nor commits. Only recorded has an effect
 	Outcome string `json:"outcome"`
 }
 

@@ -24,7 +24,7 @@ const deliveryPatience = 10 * time.Second
 
 // deliveryAnswer is the answer to a delivery that holds.
 type deliveryAnswer struct {
-	Outcome storage.Outcome `json:"outcome" enum:"recorded,repeated,stale,ignored" doc:"What became of it: recorded; repeated, it came before; stale, it reports something older than a week; ignored, its event reports neither a run nor commits. Only recorded has an effect"`
+	Outcome storage.Outcome `json:"outcome" enum:"recorded,repeated,stale,ignored" doc:"What became of it: recorded; repeated, it came before; stale, it reports something older than a week or than the restore of a backup; ignored, its event reports neither a run nor commits. Only recorded has an effect"`
 }
 
 // deliveryOperation describes a delivery, which the handler reads by itself.

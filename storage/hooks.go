@@ -28,6 +28,8 @@ const (
 
 	selectDelivery = `SELECT 1 FROM hook_deliveries WHERE tenant_id = $1 AND hook_id = $2 AND digest = $3`
 
+	selectRestored = `SELECT received_at FROM hook_deliveries WHERE tenant_id = $1 AND hook_id = $2 AND digest = $3`
+
 	insertDelivery = `INSERT INTO hook_deliveries (tenant_id, hook_id, digest, received_at) VALUES ($1, $2, $3, $4)`
 
 	countDelivery = `UPDATE hooks SET last_delivery_at = $3, deliveries = deliveries + 1, remembered = remembered + $4 WHERE tenant_id = $1 AND id = $2`
@@ -119,7 +121,7 @@ type Outcome string
 const (
 	Recorded Outcome = "recorded" // it changed something, or could have
 	Repeated Outcome = "repeated" // it came before, and had no effect now
-	Stale    Outcome = "stale"    // it is older than what is remembered, and had no effect
+	Stale    Outcome = "stale"    // it is older than what is remembered or than a restore, and had no effect
 	Ignored  Outcome = "ignored"  // its event reports neither a run nor commits
 )
 
@@ -159,6 +161,14 @@ func (t *Tenant) Deliver(ctx context.Context, d Delivery) (outcome Outcome, err 
 			outcome = Stale
 			return nil
 		}
+		restored, err := t.restoredAt(tx, d.Hook)
+		if err != nil {
+			return err
+		}
+		if d.At != 0 && d.At < restored {
+			outcome = Stale
+			return nil
+		}
 		if remembered+len(d.Marks) > maxRemembered {
 			return &problem.Error{Code: problem.TooManyRequests, Detail: "Too many deliveries came within a week.", RetryAfter: time.Hour}
 		}
@@ -166,6 +176,21 @@ func (t *Tenant) Deliver(ctx context.Context, d Delivery) (outcome Outcome, err 
 		return err
 	})
 	return outcome, err
+}
+
+// restoredMark is what a hook that was kept in a restore remembers that by, among
+// its deliveries: it is no digest, which has 32 bytes. What was delivered since the
+// backup is forgotten, so nothing from before the restore can be told from a
+// replay. The row is forgotten like a delivery, when all of that is stale anyway.
+var restoredMark = []byte("restored")
+
+// restoredAt returns when the hook was restored, or 0.
+func (t *Tenant) restoredAt(tx *Tx, hook tenancy.ID) (at tenancy.Time, err error) {
+	err = tx.queryRow(selectRestored, []any{t.scope.Tenant(), hook, restoredMark}, func(r row) { at = r.time(0) })
+	if errors.Is(err, errNoRow) {
+		return 0, nil
+	}
+	return at, err
 }
 
 // applyDelivery records what a delivery says, that it came, and what became of it.

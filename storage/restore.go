@@ -26,6 +26,10 @@ type RestoreOptions struct {
 	// KeepAPITokens keeps the API tokens. Some of them may have been deleted since
 	// the backup, which nobody can know any more, so they go unless this is set.
 	KeepAPITokens bool
+
+	// KeepHooks keeps the hooks, likewise. What was signed before the restore is
+	// refused then: what came since the backup is not remembered any more.
+	KeepHooks bool
 }
 
 // RestoreReport says what a restore did.
@@ -34,6 +38,7 @@ type RestoreReport struct {
 	Directory string `json:"directory"`
 	Previous  string `json:"previous,omitempty"`     // where the old directory is now; empty when there was none
 	APITokens int64  `json:"api_tokens_deleted"`     // that were deleted
+	Hooks     int64  `json:"hooks_deleted"`          // that were deleted
 	Links     int64  `json:"one_time_links_deleted"` // that were deleted
 }
 
@@ -45,7 +50,7 @@ type RestoreReport struct {
 // Nothing that was revoked after the backup comes back: the global epoch rises
 // above any that was ever current, which ends every session and token; the
 // signing keys go, which makes them unreadable as well; one-time links go, and API
-// tokens unless they are kept.
+// tokens and hooks unless they are kept.
 func Restore(ctx context.Context, name, dir string, o RestoreOptions) (report RestoreReport, err error) {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -83,6 +88,15 @@ const (
 	selectAuditTable    = `SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'audit_events'`
 	deleteAllLinks      = `DELETE FROM links`
 	deleteAllAPITokens  = `DELETE FROM api_tokens`
+
+	selectHookTable = `SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'hooks'`
+	deleteAllHooks  = `DELETE FROM hooks`
+
+	// A hook of a directory that was restored before has its row already.
+	countRestored = `UPDATE hooks SET remembered = remembered + 1 WHERE NOT EXISTS
+		(SELECT 1 FROM hook_deliveries d WHERE d.tenant_id = hooks.tenant_id AND d.hook_id = hooks.id AND d.digest = $1)`
+	markRestored = `INSERT INTO hook_deliveries (tenant_id, hook_id, digest, received_at) SELECT tenant_id, id, $1, $2 FROM hooks WHERE true
+		ON CONFLICT DO UPDATE SET received_at = excluded.received_at`
 )
 
 // endWhatWasValid makes every credential that the backup knows invalid.
@@ -123,10 +137,31 @@ func endIn(c *conn, o RestoreOptions, report *RestoreReport) error {
 			return err
 		}
 	}
+	if err := endHooks(c, o, report); err != nil {
+		return err
+	}
 	if err := recordRestore(c, o, report); err != nil {
 		return err
 	}
 	_, err = c.exec("COMMIT")
+	return err
+}
+
+// endHooks deletes the hooks, or has those that are kept refuse what was signed
+// before the restore.
+func endHooks(c *conn, o RestoreOptions, report *RestoreReport) error {
+	there, err := c.exists(selectHookTable)
+	if err != nil || !there {
+		return err
+	}
+	if !o.KeepHooks {
+		report.Hooks, err = c.exec(deleteAllHooks)
+		return err
+	}
+	if _, err := c.exec(countRestored, restoredMark); err != nil {
+		return err
+	}
+	_, err = c.exec(markRestored, restoredMark, tenancy.TimeOf(o.Now()))
 	return err
 }
 
@@ -137,7 +172,7 @@ func recordRestore(c *conn, o RestoreOptions, report *RestoreReport) error {
 		return err
 	}
 	tx := &Tx{conn: c, Now: tenancy.TimeOf(o.Now()), trail: newTrail()}
-	changes := audit.Updated().Count("links_deleted", report.Links).Count("api_tokens_deleted", report.APITokens)
+	changes := audit.Updated().Count("links_deleted", report.Links).Count("api_tokens_deleted", report.APITokens).Count("hooks_deleted", report.Hooks)
 	if err := tx.record(installationChain, audit.InstallationRestore, "", changes); err != nil {
 		return err
 	}
