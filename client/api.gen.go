@@ -396,7 +396,7 @@ type Evaluation struct {
 }
 
 type EvaluationRequest struct {
-	// Of the intervals
+	// Of the intervals; rounded to 0.01, and between 0.01 and 0.99
 	Level   *float64 `json:"level,omitempty"`
 	Outcome string   `json:"outcome,omitempty"`
 }

@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"errors"
+	"math"
 
 	"maestro/insight"
 	"maestro/tenancy"
@@ -40,35 +41,51 @@ type judged struct {
 	reason  string
 }
 
-// figures judges the model, once for each way to, in one of the slots that
-// learning has.
-func (m *model) figures(ctx context.Context, slots chan struct{}, of judgement) (judged, error) {
-	select {
-	case m.judging <- struct{}{}:
-		defer func() { <-m.judging }()
-	case <-ctx.Done():
-		return judged{}, ctx.Err()
-	}
-	if known, ok := m.judged[of]; ok {
+// figures judges the model, once for each way to, when the gate gives the tenant a
+// turn. What is known already waits for nothing.
+func (m *model) figures(ctx context.Context, turns *gate, tenant tenancy.ID, of judgement) (judged, error) {
+	if known, ok := m.known(of); ok {
 		return known, nil
 	}
-	select {
-	case slots <- struct{}{}:
-		defer func() { <-slots }()
-	case <-ctx.Done():
-		return judged{}, ctx.Err()
+	leave, err := turns.enter(ctx, tenant)
+	if err != nil {
+		return judged{}, err
+	}
+	defer leave()
+	if known, ok := m.known(of); ok { // made by the one before
+		return known, nil
 	}
 	var j judged
 	var wrong *insight.InputError
-	var err error
 	j.figures, j.rows, err = m.Evaluate(ctx, of.outcome, insight.EvaluateOptions{Level: of.level, Folds: of.folds})
 	if errors.As(err, &wrong) {
 		j.reason, err = wrong.Reason, nil
 	}
-	if err == nil && len(m.judged) < mostJudgements {
-		m.judged[of] = j
+	if err == nil {
+		m.keep(of, j)
 	}
 	return j, err
+}
+
+func (m *model) known(of judgement) (judged, bool) {
+	m.judging.Lock()
+	defer m.judging.Unlock()
+	j, ok := m.judged[of]
+	return j, ok
+}
+
+func (m *model) keep(of judgement, j judged) {
+	m.judging.Lock()
+	defer m.judging.Unlock()
+	if len(m.judged) < mostJudgements {
+		m.judged[of] = j
+	}
+}
+
+// judgedLevel is the level of 0.01, 0.02 … 0.99 that is next to one that was asked
+// for: levels that nobody tells apart are judged once.
+func judgedLevel(level float64) float64 {
+	return min(max(math.Round(level*100), 1), 99) / 100
 }
 
 // mostJudgements bounds the figures kept of a model; callers choose the level.
@@ -103,7 +120,8 @@ func (t *Tenant) PredictorCard(ctx context.Context) (card tracking.PredictorCard
 }
 
 // EvaluatePredictor judges the predictor on the tenant's latest finished projects,
-// leaving out one at a time. Where there is nothing to judge it says why.
+// leaving out one at a time, at a level rounded to 0.01. Where there is nothing to
+// judge it says why. It fails with Unavailable when there is too much to do.
 func (t *Tenant) EvaluatePredictor(ctx context.Context, request tracking.EvaluationRequest) (j tracking.Judgement, err error) {
 	if err := request.Validate(); err != nil {
 		return j, err
@@ -113,12 +131,12 @@ func (t *Tenant) EvaluatePredictor(ctx context.Context, request tracking.Evaluat
 		return j, err
 	}
 	j.Outcome = request.Outcome
-	j.Evaluation, j.NotJudged, err = t.judge(ctx, m, judgement{insight.Outcome(request.Outcome), request.Level, 0})
+	j.Evaluation, j.NotJudged, err = t.judge(ctx, m, judgement{insight.Outcome(request.Outcome), judgedLevel(request.Level), 0})
 	return j, err
 }
 
 func (t *Tenant) judge(ctx context.Context, m *model, of judgement) (*tracking.Evaluation, string, error) {
-	j, err := m.figures(ctx, t.models.slots, of)
+	j, err := m.figures(ctx, t.turns, t.scope.Tenant(), of)
 	if err != nil || j.reason != "" {
 		return nil, j.reason, err
 	}

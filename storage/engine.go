@@ -68,6 +68,7 @@ type Store struct {
 
 	auditRetention time.Duration
 	denials        denials
+	turns          *gate // of comparisons and judgements
 
 	file   os.FileInfo // of the database, as it was opened
 	passes struct{ failed, last atomic.Int64 }
@@ -106,6 +107,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	lessons := make(chan struct{}, lessonsAtOnce)
 	s.models = newLearned(lessons, &s.tasks, mostCellsKept, (*model).weigh)
 	s.texts = newLearned(lessons, &s.tasks, mostTextKept, (*texts).weigh)
+	s.turns = newGate(workAtOnce)
 	if err := s.open(ctx); err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"sync"
 
 	"maestro/insight"
 	"maestro/registry"
@@ -31,7 +32,7 @@ type model struct {
 	*insight.Model
 	projects  []endedProject // by row
 	artifacts []artifactEvidence
-	judging   chan struct{} // holds one: figures are made once
+	judging   sync.Mutex // of judged
 	judged    map[judgement]judged
 }
 
@@ -74,7 +75,7 @@ func (h *history) learn() (*model, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &model{Model: learned, projects: h.projects, artifacts: h.evidence(), judging: make(chan struct{}, 1), judged: make(map[judgement]judged)}, nil
+	return &model{Model: learned, projects: h.projects, artifacts: h.evidence(), judged: make(map[judgement]judged)}, nil
 }
 
 // evidence finds the artifacts whose uplift can be told, most used first.

@@ -83,7 +83,7 @@ func (t *Tenant) projectChanges(ctx context.Context) (changes int64, err error) 
 
 // SimilarProjects returns the projects that are like the one asked about. With
 // documents, the Markdown that projects use is read as their requirements, beside
-// their descriptions.
+// their descriptions. It fails with Unavailable when there is too much to do.
 func (t *Tenant) SimilarProjects(ctx context.Context, asked tracking.SimilarRequest, documents bool) (tracking.SimilarProjects, error) {
 	answer := tracking.SimilarProjects{Items: []tracking.SimilarProject{},
 		Thresholds: tracking.ReuseThresholds{Covered: insight.CoveredFrom, Clone: insight.CloneFrom, Hybrid: insight.HybridFrom}}
@@ -113,6 +113,11 @@ func (t *Tenant) SimilarProjects(ctx context.Context, asked tracking.SimilarRequ
 	if err != nil {
 		return answer, err
 	}
+	leave, err := t.turns.enter(ctx, t.scope.Tenant())
+	if err != nil {
+		return answer, err
+	}
+	defer leave()
 	found, err := x.MostAlike(about.learnable(), words, asked.Limit+1)
 	if err != nil {
 		return answer, about.refused(err)

@@ -182,7 +182,7 @@ func NoteOf(basis int64, least int) string {
 // EvaluationRequest asks how well the tenant's history predicts itself.
 type EvaluationRequest struct {
 	Outcome string  `json:"outcome" required:"false" enum:"success_score,duration_days,cost" default:"success_score"`
-	Level   float64 `json:"level" required:"false" exclusiveMinimum:"0" maximum:"0.9999" default:"0.8" doc:"Of the intervals"`
+	Level   float64 `json:"level" required:"false" exclusiveMinimum:"0" maximum:"0.9999" default:"0.8" doc:"Of the intervals; rounded to 0.01, and between 0.01 and 0.99"`
 }
 
 // Validate names every value that is not allowed.
