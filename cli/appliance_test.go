@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"syscall"
 	"testing"
@@ -88,5 +89,38 @@ func TestLargeHeadersAreRefusedEarly(t *testing.T) {
 			response.Body.Close()
 		}
 		connection.Close()
+	}
+}
+
+// TestClientsBehindATrustedProxyAreToldApart is the setting at work: each client
+// behind the proxy has its one request.
+func TestClientsBehindATrustedProxyAreToldApart(t *testing.T) {
+	settings := cli.ServeSettings{Data: t.TempDir(), Listen: "127.0.0.1:0", DrainTimeout: 5 * time.Second, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}}
+	settings.Rates.Address.PerSecond, settings.Rates.Address.Burst = 0.001, 1
+	appliance := &cli.Appliance{Hash: auth.HasherConfig{InsecureTestCost: bcrypt.MinCost}, Settings: settings}
+	if err := appliance.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := appliance.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, c := range []struct {
+		client string
+		want   int
+	}{{"192.0.2.1", 401}, {"192.0.2.2", 401}, {"192.0.2.1", 429}, {"10.9.9.9, 192.0.2.2", 429}} {
+		request, err := http.NewRequest(http.MethodGet, appliance.URL()+"/api/v1/projects", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("X-Forwarded-For", c.client)
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := response.Body.Close(); err != nil || response.StatusCode != c.want {
+			t.Errorf("%s: answered %d, %v; want %d", c.client, response.StatusCode, err, c.want)
+		}
 	}
 }

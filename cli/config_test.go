@@ -61,3 +61,31 @@ func TestNamesThatOthersRelyOn(t *testing.T) {
 		}
 	}
 }
+
+func TestTrustedProxiesAreReadStrictly(t *testing.T) {
+	for text, want := range map[string][]string{
+		"":                                  {},
+		"127.0.0.1":                         {"127.0.0.1/32"},
+		"10.1.2.3/24, fd00::1,192.0.2.0/31": {"10.1.2.0/24", "fd00::1/128", "192.0.2.0/31"},
+		"10.0.0.0/33":                       nil,
+		"10.1.0.0/16,":                      nil,
+		"proxy.example":                     nil,
+		"fe80::1%eth0":                      nil,
+		"::ffff:10.0.0.0/104":               nil, // which would match nothing
+		"0.0.0.0/0":                         nil,
+		"10.0.0.1,::/0":                     nil,
+	} {
+		got, err := parsePrefixes(text)
+		if (err != nil) != (want == nil) {
+			t.Errorf("%q: %v", text, err)
+			continue
+		}
+		names := []string{}
+		for _, prefix := range got {
+			names = append(names, prefix.String())
+		}
+		if err == nil && !cmp.Equal(want, names) {
+			t.Errorf("%q is read as %v, want %v", text, names, want)
+		}
+	}
+}

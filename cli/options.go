@@ -36,17 +36,18 @@ type option[S any] struct {
 
 // ServeSettings are the settings of a server.
 type ServeSettings struct {
-	Data             string        // the data directory
-	Listen           string        // host:port
-	InsecureHTTP     bool          // listen beyond loopback without TLS
-	BehindTLS        bool          // a proxy before the server ends TLS
-	AdminEmail       string        // of the first operator; "" for none
-	AdminPassword    string        // of the first operator
-	LogLevel         slog.Level    //
-	LogFormat        string        // text or json
-	DrainTimeout     time.Duration // for requests under way when the server stops
-	MetricsToken     string        // of who may read /metrics; "" for nobody
-	BackupEvery      time.Duration // between scheduled backups; 0 for none
+	Data             string         // the data directory
+	Listen           string         // host:port
+	InsecureHTTP     bool           // listen beyond loopback without TLS
+	BehindTLS        bool           // a proxy before the server ends TLS
+	TrustedProxies   []netip.Prefix // whose X-Forwarded-For is believed
+	AdminEmail       string         // of the first operator; "" for none
+	AdminPassword    string         // of the first operator
+	LogLevel         slog.Level     //
+	LogFormat        string         // text or json
+	DrainTimeout     time.Duration  // for requests under way when the server stops
+	MetricsToken     string         // of who may read /metrics; "" for nobody
+	BackupEvery      time.Duration  // between scheduled backups; 0 for none
 	BackupKeep       storage.Retention
 	BackupRecipients []age.Recipient // whom backups are encrypted for; none leaves them readable
 	Demo             bool            // fill a new data directory with the demo
@@ -81,6 +82,10 @@ var serveOptions = slices.Concat([]option[ServeSettings]{
 	}},
 	{name: "behind-tls", preset: "false", boolean: true, help: "clients come through a proxy that ends TLS: cookies are for encrypted connections only", apply: func(s *ServeSettings, text string) (err error) {
 		s.BehindTLS, err = parseBool(text)
+		return err
+	}},
+	{name: "trusted-proxy", unit: "CIDR,...", help: "proxies whose X-Forwarded-For says who the client is, as addresses or networks; from anybody else it is ignored", apply: func(s *ServeSettings, text string) (err error) {
+		s.TrustedProxies, err = parsePrefixes(text)
 		return err
 	}},
 	{name: "admin-email", unit: "EMAIL", help: "makes the first operator, together with MAESTRO_ADMIN_PASSWORD, for unattended installation", apply: func(s *ServeSettings, text string) error {
@@ -235,6 +240,29 @@ func parseListen(text string) (string, error) {
 		return "", errors.New("must begin with an IP address, localhost, or nothing for all addresses")
 	}
 	return text, nil
+}
+
+// parsePrefixes reads networks and single addresses, with commas between.
+func parsePrefixes(text string) ([]netip.Prefix, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var prefixes []netip.Prefix
+	for one := range strings.SplitSeq(text, ",") {
+		one = strings.TrimSpace(one)
+		prefix, err := netip.ParsePrefix(one)
+		if address, single := netip.ParseAddr(one); single == nil && address.Zone() == "" {
+			prefix, err = netip.PrefixFrom(address, address.BitLen()), nil
+		}
+		switch {
+		case err != nil || prefix.Addr().Is4In6():
+			return nil, errors.New("must be networks such as 10.1.0.0/24 or addresses, with commas between")
+		case prefix.Bits() == 0:
+			return nil, errors.New("must not be every address: whoever is trusted may pass for anybody")
+		}
+		prefixes = append(prefixes, prefix.Masked())
+	}
+	return prefixes, nil
 }
 
 // clientSettings say which server a command speaks to, and as whom.

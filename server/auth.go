@@ -45,7 +45,7 @@ func (s *Server) client(ctx context.Context, known string) auth.Client {
 			known = s.cookieValue(r, name)
 		}
 	}
-	return auth.Client{Address: addressOf(r), UserAgent: r.UserAgent(), Known: known}
+	return auth.Client{Address: clientAddress(ctx), UserAgent: r.UserAgent(), Known: known}
 }
 
 // grantOutput is the answer that opens or continues a session.

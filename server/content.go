@@ -66,7 +66,6 @@ func (s *Server) receiveContent(c *gin.Context) (a registry.Artifact, first bool
 		return a, false, err
 	}
 	body := &patientReader{body: c.Request.Body, control: http.NewResponseController(c.Writer)}
-	defer body.rest()
 	content.Body = body
 	return s.store.Tenant(who(c.Request.Context()).Scope).PutContent(c.Request.Context(), id, content)
 }
@@ -260,11 +259,11 @@ type patientReader struct {
 func (r *patientReader) Read(b []byte) (int, error) {
 	_ = r.control.SetReadDeadline(time.Now().Add(contentPatience)) // in tests there may be no connection
 	n, err := r.body.Read(b)
-	if err != nil && !errors.Is(err, io.EOF) {
+	switch {
+	case errors.Is(err, io.EOF):
+		_ = r.control.SetReadDeadline(time.Time{}) // a body that is not whole is waited for before the answer
+	case err != nil:
 		return n, unreadable(err)
 	}
 	return n, err
 }
-
-// rest leaves the connection without the deadline.
-func (r *patientReader) rest() { _ = r.control.SetReadDeadline(time.Time{}) }

@@ -56,10 +56,10 @@ func (s *Server) takeDelivery(c *gin.Context) (storage.Outcome, error) {
 	control := http.NewResponseController(c.Writer)
 	_ = control.SetReadDeadline(time.Now().Add(deliveryPatience)) // in tests there may be no connection
 	content, err := io.ReadAll(r.Body)
-	_ = control.SetReadDeadline(time.Time{})
 	if err != nil {
-		return "", err
+		return "", err // under the deadline: what is left of the body is waited for before the answer
 	}
+	_ = control.SetReadDeadline(time.Time{})
 	id, err := tenancy.ParseID(c.Param("hook_id"))
 	if err != nil {
 		id = tenancy.ID{} // no hook has it

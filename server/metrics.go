@@ -5,7 +5,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"io"
 	"net/http"
+	"os"
 	"reflect"
 	"slices"
 	"strconv"
@@ -118,7 +120,9 @@ func (s *Server) recordMetrics(c *gin.Context) {
 			batchBodies.Put(room)
 		}
 	}()
-	accepted, replayed, err := s.recordBatch(c.Request, room)
+	body := s.readBatch(c)
+	defer body.leave()
+	accepted, replayed, err := s.recordBatch(c.Request, body, room)
 	if err != nil {
 		refuse(c, err)
 		return
@@ -132,13 +136,13 @@ func (s *Server) recordMetrics(c *gin.Context) {
 	_, _ = c.Writer.Write(append(strconv.AppendInt([]byte(`{"accepted":`), int64(accepted), 10), '}')) // a client that is gone needs no answer
 }
 
-// recordBatch reads a batch into room and records it.
-func (s *Server) recordBatch(r *http.Request, room *bytes.Buffer) (accepted int, replayed bool, err error) {
+// recordBatch reads a batch from body into room and records it.
+func (s *Server) recordBatch(r *http.Request, body io.Reader, room *bytes.Buffer) (accepted int, replayed bool, err error) {
 	key, err := batchKey(r)
 	if err != nil {
 		return 0, false, err
 	}
-	if _, err := room.ReadFrom(r.Body); err != nil {
+	if _, err := room.ReadFrom(body); err != nil {
 		return 0, false, err
 	}
 	points, err := tracking.DecodePoints(room.Bytes())
@@ -167,6 +171,9 @@ func unreadable(err error) error {
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {
 		return problem.Wrap(err, problem.TooLarge, "The body is larger than %d bytes.", large.Limit)
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return problem.Wrap(err, problem.Malformed, "The body came too slowly.")
 	}
 	return problem.Wrap(err, problem.Malformed, "The body ended before its end.")
 }

@@ -1,8 +1,6 @@
 package server
 
 import (
-	"net/http"
-	"net/netip"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -74,32 +72,12 @@ func (l *limiter[K]) admit(key K, now time.Time) error {
 }
 
 // limitAddress bounds the requests of one client address, authenticated or not.
-// An IPv6 client is its /64, because it may choose among those.
 func (s *Server) limitAddress(c *gin.Context) {
 	if s.byAddress != nil {
-		if err := s.byAddress.admit(clientAddress(c), s.now()); err != nil {
+		if err := s.byAddress.admit(customerAddress(clientAddress(c.Request.Context())), s.now()); err != nil {
 			refuse(c, err)
 			return
 		}
 	}
 	c.Next()
-}
-
-func clientAddress(c *gin.Context) netip.Addr {
-	address := addressOf(c.Request)
-	if address.Is6() {
-		prefix, _ := address.Prefix(64) // valid for every IPv6 address
-		return prefix.Addr()
-	}
-	return address
-}
-
-// addressOf returns where a request comes from; the zero address for all that come
-// by a unix socket.
-func addressOf(r *http.Request) netip.Addr {
-	from, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return from.Addr().Unmap()
 }

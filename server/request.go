@@ -50,15 +50,24 @@ func note(ctx context.Context, cause error) {
 // maxRequestIDLength bounds a request id that the client brings.
 const maxRequestIDLength = 64
 
+// bodyPatience is how long the body of a request may take of which nobody reads
+// it: one that is refused before, or has no use for one. The connection would wait
+// for the rest of it before it answers. Whoever reads a body gives it a time of
+// its own, and takes that away only when the body is whole.
+const bodyPatience = 10 * time.Second
+
 // begin gives the request its id, guards against panics and logs its end.
 func (s *Server) begin(c *gin.Context) {
 	e := &exchange{id: c.GetHeader("X-Request-Id")}
 	if !validRequestID(e.id) {
 		e.id = rand.Text()
 	}
-	e.origin = audit.Origin{Address: addressOf(c.Request), RequestID: e.id}
+	e.origin = audit.Origin{Address: s.addressOf(c.Request), RequestID: e.id}
 	c.Request = c.Request.WithContext(audit.WithOrigin(context.WithValue(c.Request.Context(), exchangeKey{}, e), &e.origin))
 	e.request = c.Request
+	if c.Request.ContentLength != 0 {
+		_ = http.NewResponseController(c.Writer).SetReadDeadline(time.Now().Add(s.bodyPatience)) // in tests there may be no connection
+	}
 	header := c.Writer.Header()
 	header["X-Request-Id"] = []string{e.id}
 	for name, value := range s.headers {

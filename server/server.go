@@ -39,6 +39,10 @@ type Options struct {
 	// are Secure though the requests arrive in plain.
 	BehindTLS bool
 
+	// TrustedProxies are those whose X-Forwarded-For is believed: nobody's unless set.
+	// No IPv4 address is written as an IPv6 one here.
+	TrustedProxies []netip.Prefix
+
 	// CertificateExpiry tells when the certificate that is served ends; zero where
 	// that is not known. Never asked unless set.
 	CertificateExpiry func() time.Time
@@ -68,7 +72,12 @@ type Server struct {
 
 	certificateExpiry func() time.Time
 
-	behindTLS   bool
+	behindTLS      bool
+	trustedProxies []netip.Prefix
+	bodyPatience   time.Duration
+	batchPace      pace
+	largeBatches   *places
+
 	crossOrigin *http.CrossOriginProtection
 
 	byAddress    *limiter[netip.Addr]
@@ -96,7 +105,8 @@ func New(o Options) *Server {
 	s := &Server{store: o.Store, certificateExpiry: o.CertificateExpiry, auth: o.Auth, backups: o.Backups, log: o.Log, now: o.Now, version: o.Version, started: o.Now(),
 		engine: gin.New(), demands: make(map[string]demand), opened: make(map[string]bool), headers: securityHeaders(),
 		byAddress: newLimiter[netip.Addr](o.Rates.Address), byCredential: newLimiter[tenancy.ID](o.Rates.Credential),
-		byTenant: newLimiter[tenancy.ID](o.Rates.Tenant), behindTLS: o.BehindTLS, crossOrigin: http.NewCrossOriginProtection()}
+		byTenant: newLimiter[tenancy.ID](o.Rates.Tenant), behindTLS: o.BehindTLS, crossOrigin: http.NewCrossOriginProtection(),
+		trustedProxies: o.TrustedProxies, bodyPatience: bodyPatience, batchPace: batchPace, largeBatches: newPlaces(largeBatchesOfTenant, largeBatchesOfAll)}
 	if o.TLS {
 		s.headers["Strict-Transport-Security"] = []string{"max-age=31536000"} // a year; its subdomains are not ours
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,7 +28,9 @@ func openLegacy(ctx context.Context, source string) (*legacySource, error) {
 	var err error
 	if strings.HasPrefix(source, "postgres://") || strings.HasPrefix(source, "postgresql://") {
 		s.postgres = true
-		s.name = withoutPassword(source)
+		if s.name, err = withoutPassword(source); err != nil {
+			return nil, err
+		}
 		if s.db, err = sql.Open("pgx", source); err != nil {
 			return nil, fmt.Errorf("%s: %w", s.name, err)
 		}
@@ -53,14 +56,20 @@ func openLegacy(ctx context.Context, source string) (*legacySource, error) {
 	return s, nil
 }
 
-func withoutPassword(url string) string {
-	scheme, rest, _ := strings.Cut(url, "://")
-	if user, host, found := strings.Cut(rest, "@"); found {
-		name, _, _ := strings.Cut(user, ":")
-		rest = name + "@" + host
+// withoutPassword returns the part of a database's URL that is no secret. It reads
+// the URL as the driver does: the password ends at the last @ of the host's part.
+// The error says nothing of one that cannot be read, because any part of that may
+// be of the password.
+func withoutPassword(source string) (string, error) {
+	u, err := url.Parse(source)
+	if err != nil {
+		return "", problem.New(problem.Malformed, "The source is no URL. In its password, write %%, /, ?, # and whatever else is no letter or digit as %%25, %%2F, %%3F, %%23 and so on.")
 	}
-	rest, _, _ = strings.Cut(rest, "?")
-	return scheme + "://" + rest
+	public := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}
+	if u.User != nil {
+		public.User = url.User(u.User.Username())
+	}
+	return public.String(), nil
 }
 
 const (

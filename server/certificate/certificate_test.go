@@ -2,6 +2,7 @@ package certificate
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -332,4 +334,59 @@ func put(t *testing.T, path string, text []byte) {
 	if err := os.WriteFile(path, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestABrokenPairIsRefusedAgain: once the second Reload of the same broken files
+// returned nil, as if they were served.
+func TestABrokenPairIsRefusedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := new(clock)
+		a := authority(t, c, "ml.example")
+		var log bytes.Buffer
+		p := pair(t, a, c, slog.New(slog.NewTextHandler(&log, nil)))
+		certFile, keyFile := a.Files()
+		cert, key := read(t, certFile), read(t, keyFile)
+		late := new(clock)
+		late.pass(-100 * 24 * time.Hour)
+		expiredCert, expiredKey := authority(t, late, "ml.example").Files()
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		go p.Run(ctx)
+		logged := 0
+		for _, broken := range []struct {
+			name      string
+			cert, key []byte
+		}{
+			{"half a certificate", cert[:len(cert)/3], key},
+			{"another's key", cert, read(t, expiredKey)},
+			{"an expired certificate", read(t, expiredCert), read(t, expiredKey)},
+		} {
+			put(t, certFile, broken.cert)
+			put(t, keyFile, broken.key)
+			for range 3 {
+				if err := p.Reload(); err == nil {
+					t.Errorf("%s: Reload says nothing", broken.name)
+				}
+			}
+			time.Sleep(3 * checkEvery)
+			synctest.Wait()
+			logged++
+			if got := strings.Count(log.String(), "cannot be served"); got != logged {
+				t.Errorf("%s: %d lines in the log, want %d:\n%s", broken.name, got, logged, log.String())
+			}
+		}
+		put(t, certFile, cert)
+		put(t, keyFile, key)
+		if err := p.Reload(); err != nil {
+			t.Errorf("what is served is refused: %v", err)
+		}
+		time.Sleep(2 * checkEvery)
+		put(t, certFile, read(t, expiredCert))
+		put(t, keyFile, read(t, expiredKey))
+		time.Sleep(2 * checkEvery)
+		synctest.Wait()
+		if got := strings.Count(log.String(), "cannot be served"); got != logged+1 {
+			t.Errorf("broken again: %d lines in the log, want %d:\n%s", got, logged+1, log.String())
+		}
+	})
 }

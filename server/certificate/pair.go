@@ -27,7 +27,7 @@ type Pair struct {
 	current atomic.Pointer[tls.Certificate]
 
 	mu        sync.Mutex // of Reload
-	cert, key []byte     // what was read last, whether it was taken or not
+	cert, key []byte     // what current was read from
 }
 
 // OpenPair reads the certificate chain and its private key. A key that everybody
@@ -38,17 +38,19 @@ func OpenPair(certFile, keyFile string, log *slog.Logger, now func() time.Time) 
 	if err := checkKeyMode(keyFile); err != nil {
 		return nil, err
 	}
-	certificate, err := p.read()
+	cert, key, err := p.read()
 	if err != nil {
 		return nil, err
 	}
-	if certificate == nil {
-		return nil, fmt.Errorf("%s: is empty", certFile)
+	certificate, err := p.parse(cert, key)
+	if err != nil {
+		return nil, err
 	}
 	if expired := p.valid(certificate); expired != nil {
 		log.Warn("the TLS certificate is not valid now; browsers and clients will refuse it", "cause", expired)
 	}
 	p.current.Store(certificate)
+	p.cert, p.key = cert, key
 	return p, nil
 }
 
@@ -73,67 +75,67 @@ func (p *Pair) Certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 func (p *Pair) Expiry() time.Time { return p.current.Load().Leaf.NotAfter }
 
 // Reload reads the files and serves what they hold. When they hold nothing that
-// can be served it returns why, and what was served before stays.
+// can be served it returns why, each time, and what was served before stays.
 func (p *Pair) Reload() error {
-	certificate, err := p.read()
-	if err != nil || certificate == nil {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	cert, key, err := p.read()
+	if err != nil {
+		return err
+	}
+	if bytes.Equal(cert, p.cert) && bytes.Equal(key, p.key) {
+		return nil
+	}
+	certificate, err := p.parse(cert, key)
+	if err != nil {
 		return err
 	}
 	if err := p.valid(certificate); err != nil {
-		if p.now().Before(certificate.Leaf.NotBefore) {
-			p.forget() // it will be valid one day
-		}
 		return err
 	}
 	p.current.Store(certificate)
+	p.cert, p.key = cert, key
 	p.log.Info("serving a new TLS certificate", "expires", certificate.Leaf.NotAfter.UTC())
 	return nil
 }
 
-// Run follows the files until ctx ends.
+// Run follows the files until ctx ends. It logs why they cannot be served when
+// that changes, and not at every look.
 func (p *Pair) Run(ctx context.Context) {
 	tick := time.NewTicker(checkEvery)
 	defer tick.Stop()
+	logged := ""
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if err := p.Reload(); err != nil {
+			err := p.Reload()
+			if err == nil {
+				logged = ""
+			} else if err.Error() != logged {
+				logged = err.Error()
 				p.log.Error("the new TLS certificate cannot be served; the old one stays", "cause", err)
 			}
 		}
 	}
 }
 
-// read returns the certificate in the files, or nil when they are as they were
-// read last.
-func (p *Pair) read() (*tls.Certificate, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	cert, err := os.ReadFile(p.certFile)
-	if err != nil {
-		return nil, err
+// read returns what the files hold.
+func (p *Pair) read() (cert, key []byte, err error) {
+	if cert, err = os.ReadFile(p.certFile); err != nil {
+		return nil, nil, err
 	}
-	key, err := os.ReadFile(p.keyFile)
-	if err != nil {
-		return nil, err
-	}
-	if bytes.Equal(cert, p.cert) && bytes.Equal(key, p.key) {
-		return nil, nil
-	}
-	p.cert, p.key = cert, key
+	key, err = os.ReadFile(p.keyFile)
+	return cert, key, err
+}
+
+func (p *Pair) parse(cert, key []byte) (*tls.Certificate, error) {
 	certificate, err := tls.X509KeyPair(cert, key)
 	if err != nil {
 		return nil, fmt.Errorf("%s and %s: %w", p.certFile, p.keyFile, err)
 	}
 	return &certificate, nil
-}
-
-func (p *Pair) forget() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.cert, p.key = nil, nil
 }
 
 func (p *Pair) valid(c *tls.Certificate) error {

@@ -1,0 +1,126 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"maestro/problem"
+	"maestro/tenancy"
+)
+
+// pace is how fast the body of a request has to come.
+type pace struct {
+	idle  time.Duration // for which no byte may come
+	grace time.Duration // before the rate counts
+	rate  int64         // bytes a second at least, on average
+}
+
+// batchPace lets the largest batch take 18 minutes, which a line of 256 kbit/s
+// keeps up with.
+var batchPace = pace{idle: 10 * time.Second, grace: 30 * time.Second, rate: 32 << 10}
+
+// deadline returns until when the next byte has to come of a body that is read
+// since a time and of which some bytes came by now.
+func (p pace) deadline(since, now time.Time, came int64) time.Time {
+	deadline := since.Add(p.grace + time.Duration(float64(came)/float64(p.rate)*float64(time.Second)))
+	if idle := now.Add(p.idle); idle.Before(deadline) {
+		return idle
+	}
+	return deadline
+}
+
+// A large batch stays in memory, up to maxBatchBody of it, for as long as it comes
+// and is recorded. So few may be on their way. The usual 10 000 points are not
+// large: they have 1.5 MB.
+const (
+	largeBatch           = 2 << 20 // bytes, from which on a batch is large
+	largeBatchesOfTenant = 8       // at a time
+	largeBatchesOfAll    = 32      // at a time
+)
+
+// places bounds what all tenants, and each of them, have under way.
+type places struct {
+	ofTenant, ofAll int
+
+	mu    sync.Mutex
+	taken map[tenancy.ID]int // more than 0 of each
+	all   int
+}
+
+func newPlaces(ofTenant, ofAll int) *places {
+	return &places{ofTenant: ofTenant, ofAll: ofAll, taken: make(map[tenancy.ID]int)}
+}
+
+// take takes a place for a tenant, if there is one.
+func (p *places) take(tenant tenancy.ID) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.all == p.ofAll || p.taken[tenant] == p.ofTenant {
+		return false
+	}
+	p.all++
+	p.taken[tenant]++
+	return true
+}
+
+// leave gives back a place that was taken.
+func (p *places) leave(tenant tenancy.ID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.all--
+	if p.taken[tenant]--; p.taken[tenant] == 0 {
+		delete(p.taken, tenant)
+	}
+}
+
+// batchReader reads the body of a batch at its pace. A large one has to have a
+// place.
+type batchReader struct {
+	body    io.Reader
+	control *http.ResponseController
+	pace    pace
+	since   time.Time
+	size    int64 // what came of it, or was announced if that is more
+
+	came   int64
+	places *places
+	tenant tenancy.ID
+	placed bool
+}
+
+// readBatch returns the body of a batch, to be left in any case.
+func (s *Server) readBatch(c *gin.Context) *batchReader {
+	return &batchReader{body: c.Request.Body, control: http.NewResponseController(c.Writer), pace: s.batchPace, since: time.Now(),
+		size: c.Request.ContentLength, places: s.largeBatches, tenant: who(c.Request.Context()).Tenant}
+}
+
+// Read implements io.Reader. The deadline is taken away when the body is whole,
+// and not before: the connection waits for the rest of one that is refused.
+func (r *batchReader) Read(b []byte) (int, error) {
+	if r.size > largeBatch && !r.placed {
+		if r.placed = r.places.take(r.tenant); !r.placed {
+			return 0, &problem.Error{Code: problem.Unavailable, RetryAfter: time.Second,
+				Detail: "Too many large batches are on their way. Nothing of this one was kept; send it again, or smaller ones."}
+		}
+	}
+	_ = r.control.SetReadDeadline(r.pace.deadline(r.since, time.Now(), r.came)) // in tests there may be no connection
+	n, err := r.body.Read(b)
+	r.came += int64(n)
+	r.size = max(r.size, r.came)
+	if errors.Is(err, io.EOF) {
+		_ = r.control.SetReadDeadline(time.Time{})
+	}
+	return n, err
+}
+
+// leave gives back the place.
+func (r *batchReader) leave() {
+	if r.placed {
+		r.places.leave(r.tenant)
+	}
+}
