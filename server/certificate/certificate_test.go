@@ -352,6 +352,7 @@ func TestABrokenPairIsRefusedAgain(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
 		go p.Run(ctx)
+		time.Sleep(checkEvery / 2) // so that no file is written at the moment of a look
 		logged := 0
 		for _, broken := range []struct {
 			name      string
