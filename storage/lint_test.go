@@ -78,6 +78,8 @@ var untenanted = map[string]string{
 	sumBlobBytes:       "a backup needs room for every tenant's contents",
 	deleteAllLinks:     "a restore ends every tenant's links",
 	deleteAllAPITokens: "a restore ends every tenant's API tokens",
+	countRestored:      "a restore marks every tenant's hooks",
+	markRestored:       "a restore marks every tenant's hooks",
 	selectEvent:        "a chain is read along its own pointers, and the tenant is compared",
 	selectEventTime:    "a chain is read along its own pointers, and the tenant is compared",
 	deleteEvent:        "a chain is removed along its own pointers, and the tenant is compared",
