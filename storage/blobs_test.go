@@ -396,7 +396,7 @@ func TestManyContentsOfOneArtifact(t *testing.T) {
 }
 
 func TestAWithdrawnUploadLeavesNoTrace(t *testing.T) {
-	s := openStore(t)
+	s := openStandingStore(t)
 	tenant := newTenant(t, s, "acme")
 	a := newArtifact(t, tenant, "a")
 	ctx, cancel := context.WithCancel(background)

@@ -108,7 +108,7 @@ func TestAScoreIsExactInItsOwnWriteAndFollowsInOthers(t *testing.T) {
 }
 
 func TestStandingsFollowEveryAcknowledgedWrite(t *testing.T) {
-	s := openStore(t)
+	s := openStandingStore(t)
 	tenant := newTenant(t, s, "acme")
 	id := tenant.scope.Tenant()
 	a := finish(t, tenant, "a", 1, 1, 1)
@@ -178,7 +178,7 @@ func queueDeletion(t *testing.T, tenant *Tenant, p tracking.Project) <-chan erro
 func TestAStandingLoadedInAGroupCountsEachWriteOnce(t *testing.T) {
 	group := func(name string, want []float64, between func(*Store), first func(*testing.T, *Tenant, tracking.Project) <-chan error) {
 		t.Run(name, func(t *testing.T) {
-			s := openStore(t)
+			s := openStandingStore(t)
 			tenant := newTenant(t, s, "acme")
 			doomed := finish(t, tenant, "a", 1, 1, 1)
 			finish(t, tenant, "b", 1, 1, 1)
@@ -203,7 +203,7 @@ func TestAStandingLoadedInAGroupCountsEachWriteOnce(t *testing.T) {
 }
 
 func TestAStandingForgetsWhatIsUndone(t *testing.T) {
-	s := openStore(t)
+	s := openStandingStore(t)
 	tenant := newTenant(t, s, "acme")
 	a := finish(t, tenant, "a", 1, 1, 1)
 	finish(t, tenant, "b", 2, 2, 2)
@@ -236,7 +236,7 @@ func TestAStandingForgetsWhatIsUndone(t *testing.T) {
 // TestScoresInOneGroupSeeEachOther holds each of the projects that complete in
 // one transaction to the rank it has behind those before it.
 func TestScoresInOneGroupSeeEachOther(t *testing.T) {
-	s := openStore(t)
+	s := openStandingStore(t)
 	tenant := newTenant(t, s, "acme")
 	for i := range 4 {
 		finish(t, tenant, fmt.Sprint("p", i), float64(i), 1, 1)

@@ -134,7 +134,7 @@ func TestATransactionThatBreaksFailsAllInIt(t *testing.T) {
 }
 
 func TestCommitHooksRunForAcknowledgedWritesOnly(t *testing.T) {
-	s := openStore(t)
+	s := openStandingStore(t)
 	var told []string
 	hook := func(name string, failure error) func(*Tx) error {
 		return func(tx *Tx) error {
@@ -158,7 +158,7 @@ func TestCommitHooksRunForAcknowledgedWritesOnly(t *testing.T) {
 }
 
 func TestAWithdrawnWriteLeavesNoTrace(t *testing.T) {
-	s := openStore(t)
+	s := openStandingStore(t)
 	release := hold(t, s)
 	ctx, cancel := context.WithCancel(background)
 	cancel()
@@ -178,7 +178,7 @@ func TestAWithdrawnWriteLeavesNoTrace(t *testing.T) {
 }
 
 func TestTenantsTakeTurns(t *testing.T) {
-	s := openStore(t)
+	s := openStandingStore(t)
 	var order []string
 	note := func(name string) func(*Tx) error {
 		return func(*Tx) error { order = append(order, name); return nil }
@@ -201,7 +201,7 @@ func TestTenantsTakeTurns(t *testing.T) {
 }
 
 func TestAFullQueueRefusesAtOnce(t *testing.T) {
-	s := openStore(t)
+	s := openStandingStore(t)
 	release := hold(t, s)
 	defer func() {
 		if err := release(); err != nil {
