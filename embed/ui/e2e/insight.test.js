@@ -74,7 +74,8 @@ describe("predicting", () => {
     await page.locator(".change").first().waitFor();
     const large = await days();
     assert.ok(large > small + 30, `${small} days with few function points, ${large} with many`);
-    await region(/What drives the/).getByText("function_points").first().waitFor();
+    await page.getByRole("group", { name: "Drivers of" }).getByRole("button", { name: "Duration" }).click();
+    await region(/What drives the duration/i).getByText("function_points").first().waitFor();
     await region("Similar projects").getByRole("link").first().waitFor();
     await accessible(page, "what if");
     await page.getByRole("button", { name: "Add a person" }).click();
