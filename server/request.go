@@ -47,9 +47,6 @@ func note(ctx context.Context, cause error) {
 	}
 }
 
-// maxRequestIDLength bounds a request id that the client brings.
-const maxRequestIDLength = 64
-
 // bodyPatience is how long the body of a request may take of which nobody reads
 // it: one that is refused before, or has no use for one. The connection would wait
 // for the rest of it before it answers. Whoever reads a body gives it a time of
@@ -136,7 +133,7 @@ func (s *Server) logEnd(c *gin.Context, e *exchange, took time.Duration) {
 }
 
 func validRequestID(id string) bool {
-	if id == "" || len(id) > maxRequestIDLength {
+	if id == "" || len(id) > audit.MaxRequestID {
 		return false
 	}
 	for _, c := range []byte(id) {
