@@ -32,7 +32,7 @@ func (c *creation[T]) onto(ctx huma.Context, fields *T) []error {
 		return nil // there is none, and that was said
 	}
 	f := formOf(ctx)
-	misfit := json.Unmarshal(c.raw, fields)
+	misfit := read(c.raw, fields)
 	var invalid error
 	if v, ok := any(fields).(validator); ok {
 		invalid = v.Validate()
@@ -50,6 +50,22 @@ func (c *creation[T]) onto(ctx huma.Context, fields *T) []error {
 			Violations: []problem.Violation{{Location: "body", Message: "has a value of the wrong form"}}})
 	}
 	return errs
+}
+
+// scanner is what can read the JSON that most clients write faster than
+// encoding/json, and leaves the rest to it.
+type scanner interface{ ScanJSON(data []byte) bool }
+
+// read is json.Unmarshal onto fields, which hold the defaults.
+func read[T any](data []byte, fields *T) error {
+	if s, ok := any(fields).(scanner); ok {
+		defaults := *fields
+		if s.ScanJSON(data) {
+			return nil
+		}
+		*fields = defaults
+	}
+	return json.Unmarshal(data, fields)
 }
 
 // form is what the body of an operation is held to.

@@ -68,7 +68,7 @@ func shortIsStrict[T any](t *testing.T, s *Server, operation string, defaults T,
 	}
 	taken := func(body string) bool {
 		fields := new(defaults)
-		if json.Unmarshal([]byte(body), fields) != nil {
+		if read([]byte(body), fields) != nil {
 			return false
 		}
 		if v, ok := any(fields).(validator); ok && v.Validate() != nil {

@@ -43,7 +43,7 @@ func (f *PlanFields) Empty() bool {
 
 func (f *PlanFields) check(c *problem.Checks) {
 	if f.ProblemClass != nil {
-		c.Require(wordPattern.MatchString(*f.ProblemClass), "body.problem_class", "must be a lower-case word of at most 50 characters")
+		c.Require(isWord(*f.ProblemClass), "body.problem_class", "must be a lower-case word of at most 50 characters")
 	}
 	checkRange(c, "body.complexity_score", f.ComplexityScore, 1, 100)
 	if f.TeamSize != nil {

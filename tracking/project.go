@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"maps"
 	"math"
-	"regexp"
 	"slices"
 
 	"maestro/problem"
@@ -101,7 +100,17 @@ func (a *Attributes) UnmarshalJSON(data []byte) error {
 	return err
 }
 
-var wordPattern = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,49}$`)
+// isWord reports whether text is a lower-case word of at most 50 characters:
+// letters, digits, _ and -, a letter first.
+func isWord(text string) bool {
+	for i, c := range []byte(text) {
+		letter := 'a' <= c && c <= 'z'
+		if !letter && (i == 0 || (c < '0' || c > '9') && c != '_' && c != '-') {
+			return false
+		}
+	}
+	return text != "" && len(text) <= 50
+}
 
 // Validate names every value that is not allowed.
 func (f *ProjectFields) Validate() error {
@@ -109,7 +118,7 @@ func (f *ProjectFields) Validate() error {
 	tenancy.CheckName(&c, "body.name", f.Name)
 	tenancy.CheckText(&c, "body.description", f.Description, 0, MaxDescriptionRunes)
 	if f.ProblemClass != nil {
-		c.Require(wordPattern.MatchString(*f.ProblemClass), "body.problem_class", "must be a lower-case word of at most 50 characters")
+		c.Require(isWord(*f.ProblemClass), "body.problem_class", "must be a lower-case word of at most 50 characters")
 	}
 	c.Require(slices.Contains(Statuses[:], f.Status), "body.status", "must be planned, active, completed or abandoned")
 	checkRange(&c, "body.complexity_score", f.ComplexityScore, 1, 100)
