@@ -161,22 +161,8 @@ func openTLS(t TLSSettings, dir string, listen net.Addr, log *slog.Logger) (e *e
 			return nil, err
 		}
 		e.config.ClientAuth = tls.RequireAndVerifyClientCert
-		if e.acme != nil {
-			e.config.GetConfigForClient = e.admitChallenges
-		}
 	}
 	return e, nil
-}
-
-// admitChallenges lets an ACME directory prove a name without a client's
-// certificate, which it has none of. Its connection ends with the handshake.
-func (e *encryption) admitChallenges(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-	if !certificate.Challenge(hello) {
-		return nil, nil
-	}
-	open := e.config.Clone()
-	open.ClientAuth, open.GetConfigForClient = tls.NoClientCert, nil
-	return open, nil
 }
 
 // tlsDir is where the data directory keeps what belongs to TLS.
