@@ -10,7 +10,7 @@ GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.6.0
 
 export CGO_ENABLED = 0
 
-.PHONY: help run build test evaluate race races kill sweep upgrade mutants lint vuln bench fuzz ui e2e bars screenshots demo openapi client fresh cover release packages container reproducible airgap acme backupbench clean
+.PHONY: help run build test evaluate race races kill sweep upgrade mutants lint vuln bench fuzz ui e2e bars screenshots demo openapi client fresh cover release packages container reproducible airgap swap acme backupbench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z][a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -140,6 +140,9 @@ reproducible: ## builds the commit twice, elsewhere and without a cache, and com
 
 airgap: ## server, UI and CLI in a network without a way out, and nothing tries one; Linux
 	MAESTRO_TEST_AIRGAP=1 go test ./cli -run TestNothingLeavesTheMachine -count=1 -v
+
+swap: ## a new signing key every second, and new certificates under 200 requests/s, for a minute each; Unix
+	MAESTRO_SWAP_SECONDS=60 go test ./cli -run 'TestKeysRotateUnderLoad|TestCertificatesAreSwapped' -count=1 -timeout 10m -v
 
 acme: ## certificates from a real Pebble, which is fetched as a Go module; three minutes
 	GOBIN=$(CURDIR)/bin go install $(PEBBLE)
