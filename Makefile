@@ -5,11 +5,12 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GOFLAGS_BUILD = -trimpath -tags nomsgpack -ldflags "-s -w -X maestro/cli.version=$(VERSION)"
 GOLANGCI = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 NFPM = github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.4
+PEBBLE = github.com/letsencrypt/pebble/v2/cmd/pebble@v2.8.0
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.6.0
 
 export CGO_ENABLED = 0
 
-.PHONY: help run build test evaluate race races kill sweep upgrade mutants lint vuln bench fuzz ui e2e bars screenshots demo openapi client fresh cover release packages container reproducible airgap backupbench clean
+.PHONY: help run build test evaluate race races kill sweep upgrade mutants lint vuln bench fuzz ui e2e bars screenshots demo openapi client fresh cover release packages container reproducible airgap swap acme backupbench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z][a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -139,6 +140,13 @@ reproducible: ## builds the commit twice, elsewhere and without a cache, and com
 
 airgap: ## server, UI and CLI in a network without a way out, and nothing tries one; Linux
 	MAESTRO_TEST_AIRGAP=1 go test ./cli -run TestNothingLeavesTheMachine -count=1 -v
+
+swap: ## a new signing key every second, and new certificates under 200 requests/s, for a minute each; Unix
+	MAESTRO_SWAP_SECONDS=60 go test ./cli -run 'TestKeysRotateUnderLoad|TestCertificatesAreSwapped' -count=1 -timeout 10m -v
+
+acme: ## certificates from a real Pebble, which is fetched as a Go module; three minutes
+	GOBIN=$(CURDIR)/bin go install $(PEBBLE)
+	MAESTRO_TEST_PEBBLE=$(CURDIR)/bin/pebble go test ./cli -run TestACME -count=1 -v
 
 backupbench: ## a backup of 1 GB under 200 writes a second, and how long they took; fails above 50 ms; minutes
 	MAESTRO_BACKUP_BYTES=1000000000 go test ./storage -run "^$$" -bench BackupUnderWrites -benchtime 1x -timeout 30m

@@ -29,7 +29,7 @@ var rooms = map[string][]string{
 	"embed":      {},
 	"docs":       {},
 	"testdata":   {},
-	"packaging":  {"storage"},
+	"packaging":  {"storage", "embed"},
 	"client":     {"problem"},
 	"server":     {"problem", "tenancy", "audit", "tracking", "registry", "insight", "auth", "storage", "embed", "docs"},
 	"cli":        {"problem", "tenancy", "audit", "tracking", "registry", "insight", "auth", "migrations", "storage", "embed", "docs", "testdata", "client", "server"},

@@ -94,16 +94,19 @@ func (a *Appliance) Run(ctx context.Context) error {
 	if a.encryption != nil {
 		a.http.TLSConfig = a.encryption.config
 		serve = func() error { return a.http.ServeTLS(a.listener, "", "") }
-		a.tasks.Go(func() { a.encryption.run(background, a.Log) })
 	}
 	a.tasks.Go(func() {
 		if err := serve(); !errors.Is(err, http.ErrServerClosed) {
 			a.failed <- err
 		}
 	})
-	if a.encryption != nil {
-		return a.encryption.listenPlain(ctx, a.Settings.TLS.ListenHTTP, a.port(), a.Log)
+	if a.encryption == nil {
+		return nil
 	}
+	if err := a.encryption.listenPlain(ctx, a.Settings.TLS.ListenHTTP, a.port(), a.Log); err != nil {
+		return err
+	}
+	a.tasks.Go(func() { a.encryption.run(background, a.Log) }) // an ACME directory comes back on both addresses
 	return nil
 }
 

@@ -70,40 +70,55 @@ func checkSettings(_ context.Context, p *patient) finding {
 	return well("the configuration holds")
 }
 
-// endsSoon is how long before its end a certificate should have been replaced. The
-// local authority does so a month before.
-const endsSoon = 21 * 24 * time.Hour
+// A certificate should have been replaced when endsSoon is left of it, or the share
+// lateShare of its life where that is less. The local authority and ACME do so when
+// a third is left.
+const (
+	endsSoon  = 21 * 24 * time.Hour
+	lateShare = 4
+)
 
 func checkCertificate(_ context.Context, p *patient) finding {
-	var certFile string
-	switch p.settings.TLS.Mode {
+	tls := p.settings.TLS
+	switch tls.Mode {
 	case tlsFiles:
-		certFile = p.settings.TLS.Cert
+		return certificateIn(p, tls.Cert, "put a new certificate into the files")
 	case tlsAuto:
-		certFile = certificate.LeafFile(tlsDir(p.dir))
+		return certificateIn(p, certificate.LeafFile(tlsDir(p.dir)), "maestro cert renew")
 	case tlsACME:
-		return well("the ACME directory gives it when it is asked for")
+		for _, name := range tls.Names {
+			if f := certificateIn(p, certificate.ACMEFile(tlsDir(p.dir), name), "look in the server's log for what the ACME directory says"); f.Status != checkOK {
+				return f
+			}
+		}
+		return well("those of the ACME directory are not due")
 	default:
 		return well("there is none: TLS is off")
 	}
-	ends, err := certificate.Expiry(certFile)
-	if p.settings.TLS.Mode == tlsAuto && errors.Is(err, fs.ErrNotExist) {
-		return well("maestro serve makes it")
-	}
-	advice := "put a new certificate into the files"
-	if p.settings.TLS.Mode == tlsAuto {
-		advice = "maestro cert renew"
-	}
-	left := ends.Sub(p.now())
+}
+
+// certificateIn looks at how long the certificate of a file will last.
+func certificateIn(p *patient, file, advice string) finding {
+	leaf, err := certificate.Leaf(file)
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && p.settings.TLS.Mode == tlsAuto:
+		return well("maestro serve makes it")
+	case errors.Is(err, fs.ErrNotExist) && p.settings.TLS.Mode == tlsACME && p.running:
+		return fail(advice, "none was obtained yet for %s", filepath.Base(file))
+	case errors.Is(err, fs.ErrNotExist) && p.settings.TLS.Mode == tlsACME:
+		return well("maestro serve obtains it")
 	case err != nil:
 		return fail("name a certificate in PEM", "%v", err)
-	case left < 0:
-		return fail(advice, "it expired at %s", ends.UTC().Format(time.RFC3339))
-	case left < endsSoon:
-		return warn(advice, "it ends at %s", ends.UTC().Format(time.RFC3339))
 	}
-	return well("it ends at %s", ends.UTC().Format(time.RFC3339))
+	ends := leaf.NotAfter.UTC().Format(time.RFC3339)
+	left, life := leaf.NotAfter.Sub(p.now()), leaf.NotAfter.Sub(leaf.NotBefore)
+	switch {
+	case left < 0:
+		return fail(advice, "it expired at %s", ends)
+	case left < min(endsSoon, life/lateShare):
+		return warn(advice, "it ends at %s", ends)
+	}
+	return well("it ends at %s", ends)
 }
 
 func checkAddress(ctx context.Context, p *patient) finding {
@@ -137,7 +152,7 @@ func checkDirectory(_ context.Context, p *patient) finding {
 }
 
 // kept lists what must be its owner's alone.
-var kept = []string{"maestro.db", "maestro.db-wal", "revocations.bolt", "lock", "keys/*", "backups/*", "tls/*"}
+var kept = []string{"maestro.db", "maestro.db-wal", "revocations.bolt", "lock", "keys/*", "backups/*", "tls/*", "tls/acme/*"}
 
 func checkModes(_ context.Context, p *patient) finding {
 	if runtime.GOOS == "windows" {

@@ -76,6 +76,26 @@ func ownCertificate(t *testing.T, p *patient, ago time.Duration) {
 	}
 }
 
+// acmeCertificate gives the installation a key and a certificate that was obtained so
+// long ago, in one file, as ACME keeps them.
+func acmeCertificate(t *testing.T, p *patient, ago time.Duration) {
+	t.Helper()
+	ownCertificate(t, p, ago)
+	p.settings.TLS = TLSSettings{Mode: tlsACME, Names: []string{"ml.example"}}
+	var both []byte
+	for _, name := range []string{"server.key", "server.pem"} {
+		text, err := os.ReadFile(filepath.Join(tlsDir(p.dir), name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		both = append(both, text...)
+	}
+	file := certificate.ACMEFile(tlsDir(p.dir), "ml.example")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, both, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestEveryCheckCanFail has for each check something that it must find, and what
 // it must say of it.
 func TestEveryCheckCanFail(t *testing.T) {
@@ -153,6 +173,10 @@ func TestEveryCheckCanFail(t *testing.T) {
 		{"certificate", checkWarn, "ends at", false, func(t *testing.T, p *patient) { ownCertificate(t, p, -80*24*time.Hour) }},
 		{"certificate", checkFail, "no such file", false, func(_ *testing.T, p *patient) {
 			p.settings.TLS = TLSSettings{Mode: tlsFiles, Cert: filepath.Join(p.dir, "no.pem")}
+		}},
+		{"certificate", checkFail, "expired", false, func(t *testing.T, p *patient) { acmeCertificate(t, p, -100*24*time.Hour) }},
+		{"certificate", checkFail, "none was obtained yet", false, func(_ *testing.T, p *patient) {
+			p.running, p.settings.TLS = true, TLSSettings{Mode: tlsACME, Names: []string{"ml.example"}}
 		}},
 		{"open files", checkWarn, "64 files", false, func(_ *testing.T, p *patient) {
 			p.openFiles = func() (uint64, error) { return 64, nil }

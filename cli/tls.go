@@ -145,7 +145,7 @@ func openTLS(t TLSSettings, dir string, listen net.Addr, log *slog.Logger) (e *e
 	case tlsAuto:
 		e.own, e.pair, err = openOwn(dir, e.names, log)
 	case tlsACME:
-		e.acme, err = openACME(t, dir)
+		e.acme, err = openACME(t, dir, log)
 	}
 	if err != nil {
 		return nil, err
@@ -181,7 +181,7 @@ func openOwn(dir string, names []string, log *slog.Logger) (*certificate.Authori
 	return own, pair, err
 }
 
-func openACME(t TLSSettings, dir string) (*certificate.ACME, error) {
+func openACME(t TLSSettings, dir string, log *slog.Logger) (*certificate.ACME, error) {
 	var roots *x509.CertPool
 	var err error
 	if t.DirectoryRoots != "" {
@@ -189,7 +189,7 @@ func openACME(t TLSSettings, dir string) (*certificate.ACME, error) {
 			return nil, err
 		}
 	}
-	return certificate.NewACME(certificate.ACMEOptions{Directory: t.Directory, Roots: roots, Names: t.Names, Email: t.Email, Dir: tlsDir(dir)})
+	return certificate.NewACME(certificate.ACMEOptions{Directory: t.Directory, Roots: roots, Names: t.Names, Email: t.Email, Dir: tlsDir(dir), Log: log})
 }
 
 // ownNames are what a server is called that nobody named: as the machine, and the
@@ -223,8 +223,9 @@ const renewEvery = time.Hour
 
 // run keeps the certificate until ctx ends.
 func (e *encryption) run(ctx context.Context, log *slog.Logger) {
-	if e.pair == nil {
-		return // ACME renews by itself
+	if e.acme != nil {
+		e.acme.Run(ctx)
+		return
 	}
 	if e.own == nil {
 		e.pair.Run(ctx)
@@ -267,10 +268,13 @@ func (e *encryption) close() error {
 }
 
 // expiry returns when the certificate that is served ends; zero without TLS, and
-// for ACME, which renews by itself.
+// while an ACME directory has given none.
 func (e *encryption) expiry() time.Time {
-	if e == nil || e.pair == nil {
+	switch {
+	case e == nil:
 		return time.Time{}
+	case e.acme != nil:
+		return e.acme.Expiry()
 	}
 	return e.pair.Expiry()
 }

@@ -8,7 +8,10 @@ import (
 //go:embed swagger
 var swagger embed.FS
 
-// Swagger returns the API browser: swagger-ui 5.35.0 as its makers built it, and
+// SwaggerVersion is that of swagger-ui-dist, which Swagger is.
+const SwaggerVersion = "5.35.0"
+
+// Swagger returns the API browser: swagger-ui-dist as its makers built it, and
 // the page that starts it on this server's document.
 func Swagger() fs.FS { return sub(swagger, "swagger") }
 

@@ -104,7 +104,7 @@ var (
 	passFailures   = prometheus.NewDesc("maestro_job_failures_total", "Passes of background work that failed.", []string{"pass"}, nil)
 	passTime       = prometheus.NewDesc("maestro_job_last_success_timestamp_seconds", "When background work last succeeded; 0 for never since the start.", []string{"pass"}, nil)
 	backupTime     = prometheus.NewDesc("maestro_backup_last_success_timestamp_seconds", "When the last backup that is good was begun; 0 for none.", nil, nil)
-	certificateEnd = prometheus.NewDesc("maestro_tls_certificate_expiry_timestamp_seconds", "When the certificate that is served ends; 0 without one, or with one from an ACME directory.", nil, nil)
+	certificateEnd = prometheus.NewDesc("maestro_tls_certificate_expiry_timestamp_seconds", "When the certificate that is served ends; 0 without one, and until an ACME directory has given one.", nil, nil)
 	backupSchedule = prometheus.NewDesc("maestro_backup_interval_seconds", "How often a backup is to be made; 0 for only when asked for.", nil, nil)
 )
 

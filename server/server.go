@@ -44,7 +44,7 @@ type Options struct {
 	TrustedProxies []netip.Prefix
 
 	// CertificateExpiry tells when the certificate that is served ends; zero where
-	// that is not known. Never asked unless set.
+	// there is none yet. Never asked unless set.
 	CertificateExpiry func() time.Time
 
 	// TLS says that the server is reached over TLS alone, which browsers are told to

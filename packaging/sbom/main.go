@@ -15,6 +15,7 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"maestro/embed"
 	"maestro/storage"
 )
 
@@ -51,12 +52,18 @@ type component struct {
 	PURL        string     `json:"purl,omitempty"`
 	CPE         string     `json:"cpe,omitempty"`
 	Hashes      []digest   `json:"hashes,omitempty"`
+	Licenses    []license  `json:"licenses,omitempty"`
 	Properties  []property `json:"properties,omitempty"`
 }
 
 type digest struct {
 	Algorithm string `json:"alg"`
 	Content   string `json:"content"`
+}
+
+// license is an expression of SPDX.
+type license struct {
+	Expression string `json:"expression"`
 }
 
 type property struct {
@@ -98,7 +105,11 @@ func write(w io.Writer, binary, version string) error {
 	if err != nil {
 		return err
 	}
-	bill.Components = append(bill.Components, sqlite)
+	packages, err := packagesOf(embed.UI())
+	if err != nil {
+		return err
+	}
+	bill.Components = append(append(bill.Components, sqlite, npm("swagger-ui-dist", embed.SwaggerVersion, "Apache-2.0")), packages...)
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
 	encoder.SetEscapeHTML(false)

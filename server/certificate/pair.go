@@ -149,21 +149,24 @@ func (p *Pair) valid(c *tls.Certificate) error {
 	return nil
 }
 
-// Expiry returns when the first certificate of a PEM file ends.
-func Expiry(certFile string) (time.Time, error) {
+// Leaf reads the first certificate of a PEM file.
+func Leaf(certFile string) (*x509.Certificate, error) {
 	text, err := os.ReadFile(certFile)
 	if err != nil {
-		return time.Time{}, err
+		return nil, err
 	}
-	block, _ := pem.Decode(text)
+	block, rest := pem.Decode(text)
+	for block != nil && block.Type != "CERTIFICATE" { // what comes from an ACME directory begins with its key
+		block, rest = pem.Decode(rest)
+	}
 	if block == nil {
-		return time.Time{}, errors.New(certFile + ": holds no certificate in PEM")
+		return nil, errors.New(certFile + ": holds no certificate in PEM")
 	}
 	leaf, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("%s: %w", certFile, err)
+		return nil, fmt.Errorf("%s: %w", certFile, err)
 	}
-	return leaf.NotAfter, nil
+	return leaf, nil
 }
 
 // Pool reads the certificates of authorities from a PEM file.
