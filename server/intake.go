@@ -24,6 +24,11 @@ type pace struct {
 // keeps up with.
 var batchPace = pace{idle: 10 * time.Second, grace: 30 * time.Second, rate: 32 << 10}
 
+// contentPace lets content come over the slowest of lines, and take as long as it
+// needs there: 4 GB an hour over one of 10 Mbit/s, 14 MB an hour over one of
+// 32 kbit/s. Who sends a byte now and then is let go.
+var contentPace = pace{idle: time.Minute, grace: time.Minute, rate: 4 << 10}
+
 // deadline returns until when the next byte has to come of a body that is read
 // since a time and of which some bytes came by now.
 func (p pace) deadline(since, now time.Time, came int64) time.Time {
@@ -41,6 +46,13 @@ const (
 	largeBatch           = 2 << 20 // bytes, from which on a batch is large
 	largeBatchesOfTenant = 8       // at a time
 	largeBatchesOfAll    = 32      // at a time
+)
+
+// Content on its way has a temporary file, a connection and its own memory, for as
+// long as its client takes. So few may be on their way.
+const (
+	uploadsOfTenant = 16 // at a time
+	uploadsOfAll    = 64 // at a time
 )
 
 // places bounds what all tenants, and each of them, have under way.
@@ -78,16 +90,37 @@ func (p *places) leave(tenant tenancy.ID) {
 	}
 }
 
-// batchReader reads the body of a batch at its pace. A large one has to have a
-// place.
-type batchReader struct {
+// pacedReader reads a body that has to keep a pace.
+type pacedReader struct {
 	body    io.Reader
 	control *http.ResponseController
 	pace    pace
 	since   time.Time
-	size    int64 // what came of it, or was announced if that is more
+	came    int64
+}
 
-	came   int64
+func newPacedReader(c *gin.Context, p pace) pacedReader {
+	return pacedReader{body: c.Request.Body, control: http.NewResponseController(c.Writer), pace: p, since: time.Now()}
+}
+
+// Read implements io.Reader. The deadline is taken away when the body is whole,
+// and not before: the connection waits for the rest of one that is refused.
+func (r *pacedReader) Read(b []byte) (int, error) {
+	_ = r.control.SetReadDeadline(r.pace.deadline(r.since, time.Now(), r.came)) // in tests there may be no connection
+	n, err := r.body.Read(b)
+	r.came += int64(n)
+	if errors.Is(err, io.EOF) {
+		_ = r.control.SetReadDeadline(time.Time{})
+	}
+	return n, err
+}
+
+// batchReader reads the body of a batch at its pace. A large one has to have a
+// place.
+type batchReader struct {
+	pacedReader
+	size int64 // what came of it, or was announced if that is more
+
 	places *places
 	tenant tenancy.ID
 	placed bool
@@ -95,12 +128,10 @@ type batchReader struct {
 
 // readBatch returns the body of a batch, to be left in any case.
 func (s *Server) readBatch(c *gin.Context) *batchReader {
-	return &batchReader{body: c.Request.Body, control: http.NewResponseController(c.Writer), pace: s.batchPace, since: time.Now(),
-		size: c.Request.ContentLength, places: s.largeBatches, tenant: who(c.Request.Context()).Tenant}
+	return &batchReader{pacedReader: newPacedReader(c, s.batchPace), size: c.Request.ContentLength, places: s.largeBatches, tenant: who(c.Request.Context()).Tenant}
 }
 
-// Read implements io.Reader. The deadline is taken away when the body is whole,
-// and not before: the connection waits for the rest of one that is refused.
+// Read implements io.Reader.
 func (r *batchReader) Read(b []byte) (int, error) {
 	if r.size > largeBatch && !r.placed {
 		if r.placed = r.places.take(r.tenant); !r.placed {
@@ -108,13 +139,8 @@ func (r *batchReader) Read(b []byte) (int, error) {
 				Detail: "Too many large batches are on their way. Nothing of this one was kept; send it again, or smaller ones."}
 		}
 	}
-	_ = r.control.SetReadDeadline(r.pace.deadline(r.since, time.Now(), r.came)) // in tests there may be no connection
-	n, err := r.body.Read(b)
-	r.came += int64(n)
+	n, err := r.pacedReader.Read(b)
 	r.size = max(r.size, r.came)
-	if errors.Is(err, io.EOF) {
-		_ = r.control.SetReadDeadline(time.Time{})
-	}
 	return n, err
 }
 
