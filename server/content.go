@@ -16,10 +16,6 @@ import (
 	"maestro/tenancy"
 )
 
-// contentPatience is how long a client may take no byte of content. Content as a
-// whole may take as long as it needs.
-const contentPatience = time.Minute
-
 // maxRanges is how many ranges of content one request may ask for. One that asks
 // for more gets all of it, as RFC 9110, section 14.2, lets a server do: each range
 // costs a hundred times the bytes that it takes to ask for it.
@@ -176,8 +172,7 @@ func (s *Server) getContent(c *gin.Context) {
 	}
 	defer func() { _ = content.File.Close() }() // it was only read
 	a := content.Artifact
-	w := &contentWriter{ResponseWriter: c.Writer, control: http.NewResponseController(c.Writer), digest: digestHeader(*a.ContentHash)}
-	defer w.rest()
+	w := &contentWriter{ResponseWriter: c.Writer, digest: digestHeader(*a.ContentHash)}
 	describeContent(w.Header(), &a)
 	if strings.Count(c.GetHeader("Range"), ",") >= maxRanges {
 		c.Request.Header.Del("Range")
@@ -224,7 +219,6 @@ func (s *Server) refuseContent(c *gin.Context, status int) {
 // be answered as problems; the digest of the whole content goes with the whole.
 type contentWriter struct {
 	http.ResponseWriter
-	control *http.ResponseController
 	digest  string
 	refused int
 }
@@ -246,9 +240,5 @@ func (w *contentWriter) Write(b []byte) (int, error) {
 	if w.refused != 0 {
 		return len(b), nil
 	}
-	_ = w.control.SetWriteDeadline(time.Now().Add(contentPatience)) // in tests there may be no connection
 	return w.ResponseWriter.Write(b)
 }
-
-// rest leaves the connection without the deadline.
-func (w *contentWriter) rest() { _ = w.control.SetWriteDeadline(time.Time{}) }

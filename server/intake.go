@@ -13,7 +13,7 @@ import (
 	"maestro/tenancy"
 )
 
-// pace is how fast the body of a request has to come.
+// pace is how fast the body of a request has to come, or an answer to be taken.
 type pace struct {
 	idle  time.Duration // for which no byte may come
 	grace time.Duration // before the rate counts
@@ -29,14 +29,19 @@ var batchPace = pace{idle: 10 * time.Second, grace: 30 * time.Second, rate: 32 <
 // 32 kbit/s. Who sends a byte now and then is let go.
 var contentPace = pace{idle: time.Minute, grace: time.Minute, rate: 4 << 10}
 
-// deadline returns until when the next byte has to come of a body that is read
+// deadline returns until when the next byte has to come of a body that is waited for
 // since a time and of which some bytes came by now.
 func (p pace) deadline(since, now time.Time, came int64) time.Time {
-	deadline := since.Add(p.grace + time.Duration(float64(came)/float64(p.rate)*float64(time.Second)))
+	deadline := since.Add(p.grace + p.takes(came))
 	if idle := now.Add(p.idle); idle.Before(deadline) {
 		return idle
 	}
 	return deadline
+}
+
+// takes is how long so many bytes take at the slowest.
+func (p pace) takes(bytes int64) time.Duration {
+	return time.Duration(float64(bytes) / float64(p.rate) * float64(time.Second))
 }
 
 // A large batch stays in memory, up to maxBatchBody of it, for as long as it comes
@@ -90,25 +95,27 @@ func (p *places) leave(tenant tenancy.ID) {
 	}
 }
 
-// pacedReader reads a body that has to keep a pace.
+// pacedReader reads a body that has to keep a pace. What the server itself took to
+// keep what came is not held against the client.
 type pacedReader struct {
 	body    io.Reader
 	control *http.ResponseController
 	pace    pace
-	since   time.Time
+	waited  time.Duration // for the client, so far
 	came    int64
 }
 
 func newPacedReader(c *gin.Context, p pace) pacedReader {
-	return pacedReader{body: c.Request.Body, control: http.NewResponseController(c.Writer), pace: p, since: time.Now()}
+	return pacedReader{body: c.Request.Body, control: http.NewResponseController(c.Writer), pace: p}
 }
 
 // Read implements io.Reader. The deadline is taken away when the body is whole,
 // and not before: the connection waits for the rest of one that is refused.
 func (r *pacedReader) Read(b []byte) (int, error) {
-	_ = r.control.SetReadDeadline(r.pace.deadline(r.since, time.Now(), r.came)) // in tests there may be no connection
+	now := time.Now()
+	_ = r.control.SetReadDeadline(r.pace.deadline(now.Add(-r.waited), now, r.came)) // in tests there may be no connection
 	n, err := r.body.Read(b)
-	r.came += int64(n)
+	r.came, r.waited = r.came+int64(n), r.waited+time.Since(now)
 	if errors.Is(err, io.EOF) {
 		_ = r.control.SetReadDeadline(time.Time{})
 	}

@@ -79,6 +79,7 @@ type Server struct {
 	largeBatches   *places
 	contentPace    pace
 	uploads        *places
+	answerPace     pace
 
 	crossOrigin *http.CrossOriginProtection
 
@@ -109,7 +110,7 @@ func New(o Options) *Server {
 		byAddress: newLimiter[netip.Addr](o.Rates.Address), byCredential: newLimiter[tenancy.ID](o.Rates.Credential),
 		byTenant: newLimiter[tenancy.ID](o.Rates.Tenant), behindTLS: o.BehindTLS, crossOrigin: http.NewCrossOriginProtection(),
 		trustedProxies: o.TrustedProxies, bodyPatience: bodyPatience, batchPace: batchPace, largeBatches: newPlaces(largeBatchesOfTenant, largeBatchesOfAll),
-		contentPace: contentPace, uploads: newPlaces(uploadsOfTenant, uploadsOfAll)}
+		contentPace: contentPace, uploads: newPlaces(uploadsOfTenant, uploadsOfAll), answerPace: answerPace}
 	if o.TLS {
 		s.headers["Strict-Transport-Security"] = []string{"max-age=31536000"} // a year; its subdomains are not ours
 	}
@@ -145,7 +146,7 @@ func New(o Options) *Server {
 	s.checkDeclared()
 	s.document = s.renderDocument()
 	s.meter, s.readMeter = newMeter(s), o.MetricsToken
-	s.handler = compressed(s.engine)
+	s.handler = s.paced(compressed(s.engine))
 	return s
 }
 
