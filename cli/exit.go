@@ -49,6 +49,7 @@ var problemExits = map[problem.Code]int{
 	problem.TooManyRequests:     exitLimit,
 	problem.StorageFull:         exitLimit,
 	problem.Unavailable:         exitNetwork,
+	problem.TooSlow:             exitNetwork,
 }
 
 // exitCode returns the code that err ends the program with.

@@ -2474,7 +2474,7 @@ type PutArtifactContentParams struct {
 
 // PutArtifactContent: Upload the content of an artifact. PUT /api/v1/artifacts/{id}/content (artifacts:upload).
 //
-// The body is the content itself, streamed, in place of what there was. A SHA-256 in Content-Digest or Repr-Digest (RFC 9530), or the content_hash that the artifact was created with, must be its own. The same content is kept, and counted, once in a tenant. Answers 201 to an artifact's first content.
+// The body is the content itself, streamed, in place of what there was. A SHA-256 in Content-Digest or Repr-Digest (RFC 9530), or the content_hash that the artifact was created with, must be its own. The same content is kept, and counted, once in a tenant; uploads under way count towards what the tenant may hold. Answers 201 to an artifact's first content.
 func (c *Client) PutArtifactContent(ctx context.Context, id string, params PutArtifactContentParams, contentType string, body io.Reader) (Artifact, error) {
 	var out Artifact
 	err := c.call(ctx, request{method: "PUT", path: "/api/v1/artifacts/" + url.PathEscape(id) + "/content", params: params, contentType: contentType, stream: body}, &out)

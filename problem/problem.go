@@ -19,6 +19,7 @@ const (
 	NotFound            Code = "not-found"              // 404: nothing of the caller's tenant has that name
 	MethodNotAllowed    Code = "method-not-allowed"     // 405
 	NotAcceptable       Code = "not-acceptable"         // 406
+	TooSlow             Code = "too-slow"               // 408: the body stopped coming, or came too slowly
 	Conflict            Code = "conflict"               // 409: a name that is taken, a state that does not allow it
 	PreconditionFailed  Code = "precondition-failed"    // 412: If-Match names another version
 	TooLarge            Code = "too-large"              // 413: the body exceeds its limit

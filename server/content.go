@@ -1,8 +1,6 @@
 package server
 
 import (
-	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"strings"
@@ -18,10 +16,6 @@ import (
 	"maestro/tenancy"
 )
 
-// contentPatience is how long a client may neither send nor take a byte of
-// content. Content as a whole may take as long as it needs.
-const contentPatience = time.Minute
-
 // maxRanges is how many ranges of content one request may ask for. One that asks
 // for more gets all of it, as RFC 9110, section 14.2, lets a server do: each range
 // costs a hundred times the bytes that it takes to ask for it.
@@ -32,7 +26,7 @@ func (s *Server) contentRoutes() {
 	handleStream(s, route{method: http.MethodPut, path: path, access: auth.Requires(auth.ArtifactsUpload), id: "putArtifactContent", tag: tag, accepts: anyMedia,
 		summary: "Upload the content of an artifact",
 		text: "The body is the content itself, streamed, in place of what there was. A SHA-256 in Content-Digest or Repr-Digest (RFC 9530), or the content_hash that the artifact was created with, must be its own. " +
-			"The same content is kept, and counted, once in a tenant. Answers 201 to an artifact's first content."}, putOperation(s.api.OpenAPI().Components.Schemas), s.putContent)
+			"The same content is kept, and counted, once in a tenant; uploads under way count towards what the tenant may hold. Answers 201 to an artifact's first content."}, putOperation(s.api.OpenAPI().Components.Schemas), s.putContent)
 	handleStream(s, route{method: http.MethodGet, path: path, access: auth.Requires(auth.ArtifactsView), id: "getArtifactContent", tag: tag,
 		summary: "Download the content of an artifact, or a range of it"}, getOperation("Content"), s.getContent)
 	handleStream(s, route{method: http.MethodHead, path: path, access: auth.Requires(auth.ArtifactsView), id: "headArtifactContent", tag: tag,
@@ -65,9 +59,15 @@ func (s *Server) receiveContent(c *gin.Context) (a registry.Artifact, first bool
 	if err != nil {
 		return a, false, err
 	}
-	body := &patientReader{body: c.Request.Body, control: http.NewResponseController(c.Writer)}
-	content.Body = body
-	return s.store.Tenant(who(c.Request.Context()).Scope).PutContent(c.Request.Context(), id, content)
+	caller := who(c.Request.Context())
+	if !s.uploads.take(caller.Tenant) {
+		return a, false, &problem.Error{Code: problem.Unavailable, RetryAfter: time.Second,
+			Detail: "Too many uploads are on their way. Nothing of this one was kept; send it again when others are done."}
+	}
+	defer s.uploads.leave(caller.Tenant)
+	body := newPacedReader(c, s.contentPace)
+	content.Body = &body
+	return s.store.Tenant(caller.Scope).PutContent(c.Request.Context(), id, content)
 }
 
 // contentPath reads the artifact's id from the path, and refuses parameters.
@@ -172,8 +172,7 @@ func (s *Server) getContent(c *gin.Context) {
 	}
 	defer func() { _ = content.File.Close() }() // it was only read
 	a := content.Artifact
-	w := &contentWriter{ResponseWriter: c.Writer, control: http.NewResponseController(c.Writer), digest: digestHeader(*a.ContentHash)}
-	defer w.rest()
+	w := &contentWriter{ResponseWriter: c.Writer, digest: digestHeader(*a.ContentHash)}
 	describeContent(w.Header(), &a)
 	if strings.Count(c.GetHeader("Range"), ",") >= maxRanges {
 		c.Request.Header.Del("Range")
@@ -220,7 +219,6 @@ func (s *Server) refuseContent(c *gin.Context, status int) {
 // be answered as problems; the digest of the whole content goes with the whole.
 type contentWriter struct {
 	http.ResponseWriter
-	control *http.ResponseController
 	digest  string
 	refused int
 }
@@ -242,28 +240,5 @@ func (w *contentWriter) Write(b []byte) (int, error) {
 	if w.refused != 0 {
 		return len(b), nil
 	}
-	_ = w.control.SetWriteDeadline(time.Now().Add(contentPatience)) // in tests there may be no connection
 	return w.ResponseWriter.Write(b)
-}
-
-// rest leaves the connection without the deadline.
-func (w *contentWriter) rest() { _ = w.control.SetWriteDeadline(time.Time{}) }
-
-// patientReader reads a body for as long as bytes keep coming.
-type patientReader struct {
-	body    io.Reader
-	control *http.ResponseController
-}
-
-// Read implements io.Reader. Its failures are the client's.
-func (r *patientReader) Read(b []byte) (int, error) {
-	_ = r.control.SetReadDeadline(time.Now().Add(contentPatience)) // in tests there may be no connection
-	n, err := r.body.Read(b)
-	switch {
-	case errors.Is(err, io.EOF):
-		_ = r.control.SetReadDeadline(time.Time{}) // a body that is not whole is waited for before the answer
-	case err != nil:
-		return n, unreadable(err)
-	}
-	return n, err
 }

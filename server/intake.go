@@ -13,7 +13,7 @@ import (
 	"maestro/tenancy"
 )
 
-// pace is how fast the body of a request has to come.
+// pace is how fast the body of a request has to come, or an answer to be taken.
 type pace struct {
 	idle  time.Duration // for which no byte may come
 	grace time.Duration // before the rate counts
@@ -24,14 +24,24 @@ type pace struct {
 // keeps up with.
 var batchPace = pace{idle: 10 * time.Second, grace: 30 * time.Second, rate: 32 << 10}
 
-// deadline returns until when the next byte has to come of a body that is read
+// contentPace lets content come over the slowest of lines, and take as long as it
+// needs there: 4 GB an hour over one of 10 Mbit/s, 14 MB an hour over one of
+// 32 kbit/s. Who sends a byte now and then is let go.
+var contentPace = pace{idle: time.Minute, grace: time.Minute, rate: 4 << 10}
+
+// deadline returns until when the next byte has to come of a body that is waited for
 // since a time and of which some bytes came by now.
 func (p pace) deadline(since, now time.Time, came int64) time.Time {
-	deadline := since.Add(p.grace + time.Duration(float64(came)/float64(p.rate)*float64(time.Second)))
+	deadline := since.Add(p.grace + p.takes(came))
 	if idle := now.Add(p.idle); idle.Before(deadline) {
 		return idle
 	}
 	return deadline
+}
+
+// takes is how long so many bytes take at the slowest.
+func (p pace) takes(bytes int64) time.Duration {
+	return time.Duration(float64(bytes) / float64(p.rate) * float64(time.Second))
 }
 
 // A large batch stays in memory, up to maxBatchBody of it, for as long as it comes
@@ -41,6 +51,13 @@ const (
 	largeBatch           = 2 << 20 // bytes, from which on a batch is large
 	largeBatchesOfTenant = 8       // at a time
 	largeBatchesOfAll    = 32      // at a time
+)
+
+// Content on its way has a temporary file, a connection and its own memory, for as
+// long as its client takes. So few may be on their way.
+const (
+	uploadsOfTenant = 16 // at a time
+	uploadsOfAll    = 64 // at a time
 )
 
 // places bounds what all tenants, and each of them, have under way.
@@ -78,16 +95,39 @@ func (p *places) leave(tenant tenancy.ID) {
 	}
 }
 
-// batchReader reads the body of a batch at its pace. A large one has to have a
-// place.
-type batchReader struct {
+// pacedReader reads a body that has to keep a pace. What the server itself took to
+// keep what came is not held against the client.
+type pacedReader struct {
 	body    io.Reader
 	control *http.ResponseController
 	pace    pace
-	since   time.Time
-	size    int64 // what came of it, or was announced if that is more
+	waited  time.Duration // for the client, so far
+	came    int64
+}
 
-	came   int64
+func newPacedReader(c *gin.Context, p pace) pacedReader {
+	return pacedReader{body: c.Request.Body, control: http.NewResponseController(c.Writer), pace: p}
+}
+
+// Read implements io.Reader. The deadline is taken away when the body is whole,
+// and not before: the connection waits for the rest of one that is refused.
+func (r *pacedReader) Read(b []byte) (int, error) {
+	now := time.Now()
+	_ = r.control.SetReadDeadline(r.pace.deadline(now.Add(-r.waited), now, r.came)) // in tests there may be no connection
+	n, err := r.body.Read(b)
+	r.came, r.waited = r.came+int64(n), r.waited+time.Since(now)
+	if errors.Is(err, io.EOF) {
+		_ = r.control.SetReadDeadline(time.Time{})
+	}
+	return n, err
+}
+
+// batchReader reads the body of a batch at its pace. A large one has to have a
+// place.
+type batchReader struct {
+	pacedReader
+	size int64 // what came of it, or was announced if that is more
+
 	places *places
 	tenant tenancy.ID
 	placed bool
@@ -95,12 +135,10 @@ type batchReader struct {
 
 // readBatch returns the body of a batch, to be left in any case.
 func (s *Server) readBatch(c *gin.Context) *batchReader {
-	return &batchReader{body: c.Request.Body, control: http.NewResponseController(c.Writer), pace: s.batchPace, since: time.Now(),
-		size: c.Request.ContentLength, places: s.largeBatches, tenant: who(c.Request.Context()).Tenant}
+	return &batchReader{pacedReader: newPacedReader(c, s.batchPace), size: c.Request.ContentLength, places: s.largeBatches, tenant: who(c.Request.Context()).Tenant}
 }
 
-// Read implements io.Reader. The deadline is taken away when the body is whole,
-// and not before: the connection waits for the rest of one that is refused.
+// Read implements io.Reader.
 func (r *batchReader) Read(b []byte) (int, error) {
 	if r.size > largeBatch && !r.placed {
 		if r.placed = r.places.take(r.tenant); !r.placed {
@@ -108,13 +146,8 @@ func (r *batchReader) Read(b []byte) (int, error) {
 				Detail: "Too many large batches are on their way. Nothing of this one was kept; send it again, or smaller ones."}
 		}
 	}
-	_ = r.control.SetReadDeadline(r.pace.deadline(r.since, time.Now(), r.came)) // in tests there may be no connection
-	n, err := r.body.Read(b)
-	r.came += int64(n)
+	n, err := r.pacedReader.Read(b)
 	r.size = max(r.size, r.came)
-	if errors.Is(err, io.EOF) {
-		_ = r.control.SetReadDeadline(time.Time{})
-	}
 	return n, err
 }
 

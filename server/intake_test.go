@@ -87,7 +87,7 @@ func TestABatchThatStopsComingIsLetGo(t *testing.T) {
 		l.head(w.acme, c.announced)
 		l.write("%s", strings.Repeat(" ", c.sent))
 		response, text := l.answer()
-		if response.StatusCode != 400 || !strings.Contains(text, "too slowly") {
+		if response.StatusCode != 408 || !strings.Contains(text, "/problems/too-slow") {
 			t.Errorf("%s: answered %d: %s", name, response.StatusCode, text)
 		}
 		l.closed(name)
@@ -114,10 +114,11 @@ func TestAConnectionIsUsedForManyBatches(t *testing.T) {
 type deadlines struct {
 	http.ResponseWriter
 	last time.Time
+	was  bool // there was one
 }
 
 func (d *deadlines) SetReadDeadline(at time.Time) error {
-	d.last = at
+	d.last, d.was = at, d.was || !at.IsZero()
 	return nil
 }
 
@@ -133,11 +134,11 @@ func TestADeadlineEndsWithItsBody(t *testing.T) {
 		"broken off": {io.ErrUnexpectedEOF, false},
 	} {
 		batch, content := new(deadlines), new(deadlines)
-		_, _ = io.ReadAll(&batchReader{body: iotest.ErrReader(c.end), control: http.NewResponseController(batch), pace: batchPace, since: time.Now()})
+		_, _ = io.ReadAll(&batchReader{pacedReader: pacedReader{body: iotest.ErrReader(c.end), control: http.NewResponseController(batch), pace: batchPace}})
 		if batch.last.IsZero() != c.ends {
 			t.Errorf("%s: after the batch the deadline is %v", name, batch.last)
 		}
-		_, _ = io.ReadAll(&patientReader{body: iotest.ErrReader(c.end), control: http.NewResponseController(content)})
+		_, _ = io.ReadAll(&pacedReader{body: iotest.ErrReader(c.end), control: http.NewResponseController(content), pace: contentPace})
 		if content.last.IsZero() != c.ends {
 			t.Errorf("%s: after the content the deadline is %v", name, content.last)
 		}
@@ -184,10 +185,10 @@ func TestFewLargeBatchesAreOnTheirWay(t *testing.T) {
 		}
 	}
 	first, second := begin(w.acme), begin(w.acme)
-	w.awaitPlaces(2)
+	w.awaitPlaces(w.server.largeBatches, 2)
 	refused("the third of a tenant", w.acme)
 	third := begin(w.beta)
-	w.awaitPlaces(3)
+	w.awaitPlaces(w.server.largeBatches, 3)
 	refused("the fourth of all", w.beta)
 	w.acme.send("POST", "/metrics/batch", `[]`).want(201) // a small one needs no place
 	for _, l := range []*line{first, second, third} {
@@ -196,16 +197,15 @@ func TestFewLargeBatchesAreOnTheirWay(t *testing.T) {
 			t.Errorf("one with a place: answered %d: %s", response.StatusCode, text)
 		}
 	}
-	w.awaitPlaces(0)
+	w.awaitPlaces(w.server.largeBatches, 0)
 	if left := len(w.server.largeBatches.taken); left != 0 {
 		t.Errorf("%d tenants are still known", left)
 	}
 }
 
-// awaitPlaces waits until so many large batches have a place.
-func (w *world) awaitPlaces(n int) {
+// awaitPlaces waits until so many places are taken.
+func (w *world) awaitPlaces(p *places, n int) {
 	w.t.Helper()
-	p := w.server.largeBatches
 	for until := time.Now().Add(20 * time.Second); time.Now().Before(until); {
 		p.mu.Lock()
 		all := p.all
@@ -215,7 +215,7 @@ func (w *world) awaitPlaces(n int) {
 		}
 		w.nobody.send("GET", "//livez", "").want(200) // a moment passes
 	}
-	w.t.Fatalf("never are %d large batches on their way", n)
+	w.t.Fatalf("never are %d places taken", n)
 }
 
 func TestPlacesAreOfOneTenantAndOfAll(t *testing.T) {

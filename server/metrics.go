@@ -173,7 +173,7 @@ func unreadable(err error) error {
 		return problem.Wrap(err, problem.TooLarge, "The body is larger than %d bytes.", large.Limit)
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return problem.Wrap(err, problem.Malformed, "The body came too slowly.")
+		return problem.Wrap(err, problem.TooSlow, "The body came too slowly. Nothing of it was kept.")
 	}
 	return problem.Wrap(err, problem.Malformed, "The body ended before its end.")
 }

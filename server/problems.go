@@ -51,6 +51,7 @@ var classes = []class{
 	{problem.NotFound, 404, "Not found", "There is nothing at this address, or nothing of your tenant has this id. What belongs to another tenant is not found either."},
 	{problem.MethodNotAllowed, 405, "Method not allowed", "The address exists, the method does not. The Allow header lists those that do."},
 	{problem.NotAcceptable, 406, "Not acceptable", "The server answers in application/json and cannot answer in what the Accept header asks for."},
+	{problem.TooSlow, 408, "The body came too slowly", "The body stopped coming, or came more slowly than the server waits for. Nothing was kept, and the connection is closed. Send it again, over a better line or in smaller parts."},
 	{problem.Conflict, 409, "Conflict", "The request does not fit what is there: most often a name that is taken. Read the detail, change the request, and send it again."},
 	{problem.PreconditionFailed, 412, "It was changed since you read it", "If-Match names a version that is no longer the current one. Read it again, apply your change to what you read, and send that with the new ETag."},
 	{problem.TooLarge, 413, "Too large", "The body is larger than this address takes."},
@@ -82,8 +83,6 @@ func codeOfStatus(status int) problem.Code {
 		return problem.Forbidden
 	case http.StatusUnprocessableEntity:
 		return problem.Validation
-	case http.StatusRequestTimeout:
-		return problem.Timeout
 	}
 	for _, c := range classes {
 		if c.status == status {

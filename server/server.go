@@ -77,6 +77,9 @@ type Server struct {
 	bodyPatience   time.Duration
 	batchPace      pace
 	largeBatches   *places
+	contentPace    pace
+	uploads        *places
+	answerPace     pace
 
 	crossOrigin *http.CrossOriginProtection
 
@@ -106,7 +109,8 @@ func New(o Options) *Server {
 		engine: gin.New(), demands: make(map[string]demand), opened: make(map[string]bool), headers: securityHeaders(),
 		byAddress: newLimiter[netip.Addr](o.Rates.Address), byCredential: newLimiter[tenancy.ID](o.Rates.Credential),
 		byTenant: newLimiter[tenancy.ID](o.Rates.Tenant), behindTLS: o.BehindTLS, crossOrigin: http.NewCrossOriginProtection(),
-		trustedProxies: o.TrustedProxies, bodyPatience: bodyPatience, batchPace: batchPace, largeBatches: newPlaces(largeBatchesOfTenant, largeBatchesOfAll)}
+		trustedProxies: o.TrustedProxies, bodyPatience: bodyPatience, batchPace: batchPace, largeBatches: newPlaces(largeBatchesOfTenant, largeBatchesOfAll),
+		contentPace: contentPace, uploads: newPlaces(uploadsOfTenant, uploadsOfAll), answerPace: answerPace}
 	if o.TLS {
 		s.headers["Strict-Transport-Security"] = []string{"max-age=31536000"} // a year; its subdomains are not ours
 	}
@@ -142,7 +146,7 @@ func New(o Options) *Server {
 	s.checkDeclared()
 	s.document = s.renderDocument()
 	s.meter, s.readMeter = newMeter(s), o.MetricsToken
-	s.handler = compressed(s.engine)
+	s.handler = s.paced(compressed(s.engine))
 	return s
 }
 

@@ -29,6 +29,7 @@ type blobFiles struct {
 	uploads map[string]bool // paths of the temporary files that somebody is writing
 	swept   string          // where the sweep goes on: a directory of content
 	keeping atomic.Int64    // backups under way: content stays, for the sweep to remove later
+	staging staging
 }
 
 // blobKey names content: its tenant and its SHA-256 in hexadecimal.
@@ -93,49 +94,59 @@ type upload struct {
 	size int64
 }
 
-// errOverBound says that content is larger than it may be.
-var errOverBound = errors.New("storage: content is larger than it may be")
-
 const copyBufferSize = 128 << 10
 
 var copyBuffers = sync.Pool{New: func() any { return new([copyBufferSize]byte) }}
 
-// receive writes at most bound bytes of body to a temporary file, hashing them,
-// and returns when they are on disk. It fails with errOverBound as soon as there
-// are more. A failure leaves no file.
-func (s *Store) receive(tenant tenancy.ID, body io.Reader, bound int64) (u upload, err error) {
-	dir := path.Join(tenant.String(), uploadsName)
+// receive writes the body of the content to a temporary file as far as its arrival
+// admits, hashing it, and returns when it is on disk. A failure leaves no file.
+func (s *Store) receive(arriving *arrival, content *NewContent) (u upload, err error) {
+	if err := arriving.look(max(content.Size, 0)); err != nil {
+		return u, err
+	}
+	dir := path.Join(arriving.share.tenant.String(), uploadsName)
 	if err := s.root.MkdirAll(dir, 0o700); err != nil {
 		return u, diskError(err)
 	}
 	u.path = path.Join(dir, rand.Text())
 	s.files.claim(u.path)
+	whole := false
+	defer func() {
+		if !whole {
+			s.abandonUpload(u)
+		}
+	}()
 	file, err := s.root.OpenFile(u.path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err == nil {
-		defer func() {
-			if closed := file.Close(); err == nil {
-				err = diskError(closed)
-			}
-			if err != nil {
-				s.abandonUpload(u)
-			}
-		}()
-		err = u.fill(file, body, bound)
-	} else {
-		s.abandonUpload(u)
-		err = diskError(err)
+	if err != nil {
+		return u, diskError(err)
 	}
-	return u, err
+	closed := false
+	defer func() {
+		if !closed {
+			_ = file.Close() // it goes
+		}
+	}()
+	if err := u.fill(file, content.Body, arriving.admit); err != nil {
+		return u, err
+	}
+	closed = true
+	if err := file.Close(); err != nil {
+		return u, diskError(err)
+	}
+	whole = true
+	return u, nil
 }
 
-func (u *upload) fill(file *os.File, body io.Reader, bound int64) error {
+// fill writes body to file, as long as admit admits its size so far.
+func (u *upload) fill(file *os.File, body io.Reader, admit func(size int64) error) error {
 	buffer := copyBuffers.Get().(*[copyBufferSize]byte)
 	defer copyBuffers.Put(buffer)
 	hash := sha256.New()
 	for {
 		n, readErr := body.Read(buffer[:])
-		if u.size += int64(n); u.size > bound {
-			return errOverBound
+		u.size += int64(n)
+		if err := admit(u.size); err != nil {
+			return err
 		}
 		hash.Write(buffer[:n])
 		if _, err := file.Write(buffer[:n]); err != nil {

@@ -57,7 +57,7 @@ func (m ContentMatch) check(a *storedArtifact) error {
 // and reports whether it is its first. The body is streamed to disk while it is
 // hashed; a hash that the caller announced, or that the artifact was created
 // with, must be the body's. The same content is kept, and counted, once in a
-// tenant. It returns when everything is on disk; refused content leaves no trace.
+// tenant; until it is, its bytes count as staged. It returns when everything is on disk; refused content leaves no trace.
 func (t *Tenant) PutContent(ctx context.Context, id tenancy.ID, content NewContent) (a registry.Artifact, first bool, err error) {
 	before, err := t.readArtifact(ctx, id)
 	if err != nil {
@@ -66,17 +66,9 @@ func (t *Tenant) PutContent(ctx context.Context, id tenancy.ID, content NewConte
 	if err := content.check(&before); err != nil {
 		return a, false, err
 	}
-	bound, err := t.contentBound(ctx, &before)
-	if err != nil {
-		return a, false, err
-	}
-	if content.Size > bound {
-		return a, false, t.storageLimit(ctx)
-	}
-	received, err := t.receive(t.scope.Tenant(), content.Body, bound)
-	if errors.Is(err, errOverBound) {
-		return a, false, t.storageLimit(ctx)
-	}
+	share := t.files.staging.open(t.scope.Tenant())
+	defer share.release()
+	received, err := t.receive(&arrival{ctx: ctx, tenant: t, before: &before, share: share}, &content)
 	if err != nil {
 		return a, false, err
 	}
@@ -84,7 +76,7 @@ func (t *Tenant) PutContent(ctx context.Context, id tenancy.ID, content NewConte
 		t.abandonUpload(received)
 		return a, false, err
 	}
-	return t.keep(ctx, id, &content, received)
+	return t.keep(ctx, id, &content, received, share)
 }
 
 // check refuses what need not be read to be refused. It is asked again in the
@@ -137,26 +129,16 @@ func (t *Tenant) contentBound(ctx context.Context, before *storedArtifact) (boun
 	return bound, err
 }
 
-// storageLimit says that the tenant has no room for the content.
-func (t *Tenant) storageLimit(ctx context.Context) error {
-	limit := problem.Limit{Resource: bytesHeld.name}
-	err := t.read(ctx, func(c *conn) error {
-		return c.queryRow(readBytes, []any{t.scope.Tenant()}, func(r row) { limit.Current, limit.Limit = r.int(0), r.int(1) })
-	})
-	if err != nil {
-		return notFound(err, "tenant")
-	}
-	return limitReached(limit)
-}
-
 // keep places the received content and records it, holding the content's lock,
-// so that nobody removes the file between the two.
-func (t *Tenant) keep(ctx context.Context, id tenancy.ID, content *NewContent, received upload) (a registry.Artifact, first bool, err error) {
+// so that nobody removes the file between the two. The content's share of the
+// staging ends where its bytes are counted.
+func (t *Tenant) keep(ctx context.Context, id tenancy.ID, content *NewContent, received upload, share *share) (a registry.Artifact, first bool, err error) {
 	k := blobKey{t.scope.Tenant(), received.hash}
 	unlock := t.files.lock(k)
 	var freed []string
 	if err = t.place(k, received); err == nil {
 		err = t.write(ctx, func(tx *Tx) error {
+			share.release()
 			stored, err := t.artifact(tx.conn, id)
 			if err != nil {
 				return err

@@ -218,7 +218,7 @@ func TestRefusedContentLeavesNoTrace(t *testing.T) {
 func TestWhatChangesDuringAnUploadDecides(t *testing.T) {
 	s := openStore(t)
 	tenant := newTenant(t, s, "acme", func(l *tenancy.Limits) { l.MaxStorageBytes = 10 })
-	other := newArtifact(t, tenant, "other")
+
 	for _, test := range []struct {
 		name   string
 		during func(t *testing.T, id tenancy.ID)
@@ -237,7 +237,12 @@ func TestWhatChangesDuringAnUploadDecides(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, nil, problem.DigestMismatch},
-		{"the room is taken", func(t *testing.T, _ tenancy.ID) { mustUpload(t, tenant, other.ID, "123456789") }, nil, problem.LimitReached},
+		{"its room is taken away", func(t *testing.T, _ tenancy.ID) {
+			_, err := s.UpdateTenant(background, tenant.scope.Tenant(), nil, func(f *tenancy.TenantFields) error { f.MaxStorageBytes = 6; return nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+		}, nil, problem.LimitReached},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			a := newArtifact(t, tenant, test.name)

@@ -59,6 +59,8 @@ type Store struct {
 	now     func() time.Time
 	log     *slog.Logger
 
+	freeDisk func(dir string) (int64, error) // freeBytes
+
 	cursorKey []byte
 	listener  atomic.Pointer[func(auth.Change)] // of Watch
 	standings standings                         // used by the writer's goroutine only
@@ -102,7 +104,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 			return nil, fmt.Errorf("storage: %w", err)
 		}
 	}
-	s := &Store{dir: o.Dir, now: o.Now, log: o.Log, wanted: o.Readers, auditRetention: o.AuditRetention, wake: make(chan struct{}, 1), stop: make(chan struct{}),
+	s := &Store{dir: o.Dir, now: o.Now, log: o.Log, freeDisk: freeBytes, wanted: o.Readers, auditRetention: o.AuditRetention, wake: make(chan struct{}, 1), stop: make(chan struct{}),
 		standings: make(standings), rescoreAfter: make(map[tenancy.ID]time.Time)}
 	lessons := make(chan struct{}, lessonsAtOnce)
 	s.models = newLearned(lessons, &s.tasks, mostCellsKept, (*model).weigh)

@@ -73,7 +73,7 @@ func (s *Store) Writable(ctx context.Context) error {
 }
 
 // FreeDisk returns how many bytes the data directory's file system has left.
-func (s *Store) FreeDisk() (int64, error) { return freeBytes(s.dir) }
+func (s *Store) FreeDisk() (int64, error) { return s.freeDisk(s.dir) }
 
 // Passes says how background work does.
 type Passes struct {
