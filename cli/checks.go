@@ -70,10 +70,6 @@ func checkSettings(_ context.Context, p *patient) finding {
 	return well("the configuration holds")
 }
 
-// endsSoon is how long before its end a certificate should have been replaced. The
-// local authority does so a month before.
-const endsSoon = 21 * 24 * time.Hour
-
 func checkCertificate(_ context.Context, p *patient) finding {
 	var certFile string
 	switch p.settings.TLS.Mode {
@@ -100,7 +96,7 @@ func checkCertificate(_ context.Context, p *patient) finding {
 		return fail("name a certificate in PEM", "%v", err)
 	case left < 0:
 		return fail(advice, "it expired at %s", ends.UTC().Format(time.RFC3339))
-	case left < endsSoon:
+	case left < certificate.EndsSoon:
 		return warn(advice, "it ends at %s", ends.UTC().Format(time.RFC3339))
 	}
 	return well("it ends at %s", ends.UTC().Format(time.RFC3339))

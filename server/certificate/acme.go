@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"net/url"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"golang.org/x/crypto/acme"
@@ -30,7 +31,11 @@ type ACMEOptions struct {
 // ACME obtains certificates from a directory when they are first needed and renews
 // them. The directory finds out by TLS-ALPN-01 on the server's own port, or by
 // HTTP-01 where Challenges is served on port 80, that the names are this server's.
-type ACME struct{ manager *autocert.Manager }
+type ACME struct {
+	manager *autocert.Manager
+	names   []string
+	shown   sync.Map // of name, string, to *x509.Certificate: no more than there are names
+}
 
 // NewACME prepares to obtain certificates; nothing is asked for yet.
 func NewACME(o ACMEOptions) (*ACME, error) {
@@ -49,7 +54,7 @@ func NewACME(o ACMEOptions) (*ACME, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.Proxy = nil // no way but the one that the settings name
 	transport.TLSClientConfig = &tls.Config{RootCAs: o.Roots, MinVersion: tls.VersionTLS12}
-	return &ACME{&autocert.Manager{
+	return &ACME{names: o.Names, manager: &autocert.Manager{
 		Prompt: autocert.AcceptTOS, Cache: autocert.DirCache(filepath.Join(o.Dir, "acme")), HostPolicy: autocert.HostWhitelist(o.Names...), Email: o.Email,
 		Client: &acme.Client{DirectoryURL: o.Directory, UserAgent: "maestro", HTTPClient: &http.Client{
 			Timeout: directoryTimeout, Transport: transport,
@@ -68,7 +73,11 @@ const Protocol = acme.ALPNProto
 
 // Certificate implements the GetCertificate of a tls.Config.
 func (a *ACME) Certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	return a.manager.GetCertificate(hello)
+	shown, err := a.manager.GetCertificate(hello)
+	if err == nil {
+		a.keep(hello, shown)
+	}
+	return shown, err
 }
 
 // Challenges answers HTTP-01 and hands everything else to next.
