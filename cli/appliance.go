@@ -81,7 +81,7 @@ func (a *Appliance) Run(ctx context.Context) error {
 		return err
 	}
 	a.handler = server.New(server.Options{Store: a.store, Auth: a.identity, Backups: a.backups, Log: a.Log, Version: Version(), Rates: a.Settings.Rates,
-		MetricsToken: a.Settings.MetricsToken, BehindTLS: a.Settings.BehindTLS, TrustedProxies: a.Settings.TrustedProxies, TLS: a.encryption != nil, CertificateExpiry: a.encryption.expiry})
+		MetricsToken: a.Settings.MetricsToken, BehindTLS: a.Settings.BehindTLS, TrustedProxies: a.Settings.TrustedProxies, TLS: a.encryption != nil, Encryption: a.encryption.state})
 	a.http = &http.Server{Handler: a.handler, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
 		ErrorLog: slog.NewLogLogger(a.Log.Handler(), slog.LevelWarn)}
 	background, stop := context.WithCancel(context.Background())

@@ -70,14 +70,6 @@ func checkSettings(_ context.Context, p *patient) finding {
 	return well("the configuration holds")
 }
 
-// A certificate should have been replaced when endsSoon is left of it, or the share
-// lateShare of its life where that is less. The local authority and ACME do so when
-// a third is left.
-const (
-	endsSoon  = 21 * 24 * time.Hour
-	lateShare = 4
-)
-
 func checkCertificate(_ context.Context, p *patient) finding {
 	tls := p.settings.TLS
 	switch tls.Mode {
@@ -111,11 +103,10 @@ func certificateIn(p *patient, file, advice string) finding {
 		return fail("name a certificate in PEM", "%v", err)
 	}
 	ends := leaf.NotAfter.UTC().Format(time.RFC3339)
-	left, life := leaf.NotAfter.Sub(p.now()), leaf.NotAfter.Sub(leaf.NotBefore)
 	switch {
-	case left < 0:
+	case p.now().After(leaf.NotAfter):
 		return fail(advice, "it expired at %s", ends)
-	case left < min(endsSoon, life/lateShare):
+	case certificate.EndsSoon(leaf, p.now()):
 		return warn(advice, "it ends at %s", ends)
 	}
 	return well("it ends at %s", ends)

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"maestro/client"
 )
 
 // predict runs the program with the arguments of predict and returns its exit
@@ -140,5 +142,27 @@ func TestPredictEvaluateRefusals(t *testing.T) {
 				t.Errorf("exit code %d, stdout %q, stderr %q; want %d and %q", code, out, complaint, tt.code, tt.says)
 			}
 		})
+	}
+}
+
+func TestAnInputThatWasNotGivenIsNoDriver(t *testing.T) {
+	p := client.Prediction{Basis: 30, Drivers: []client.Driver{
+		{Outcome: "success_score", Name: "artifacts.impact", Effect: -19},
+		{Outcome: "success_score", Name: "complexity_score", Input: "40", Effect: 6.5},
+		{Outcome: "success_score", Name: "team.senior", Effect: -1},
+		{Outcome: "cost", Name: "artifacts.impact", Effect: 250},
+	}}
+	var out strings.Builder
+	if err := printPrediction(&out, formTable, p); err != nil {
+		t.Fatal(err)
+	}
+	table, rest, _ := strings.Cut(out.String(), "Not given")
+	if !strings.Contains(table, "complexity_score") || strings.Contains(table, "artifacts.impact") || strings.Contains(table, "team.senior") {
+		t.Errorf("the drivers are:\n%s", table)
+	}
+	for _, want := range []string{"comes to -20 of the success_score: artifacts.impact, team.senior.", "comes to +250 of the cost: artifacts.impact."} {
+		if !strings.Contains(rest, want) {
+			t.Errorf("nothing says %q:\n%s", want, rest)
+		}
 	}
 }

@@ -3,6 +3,8 @@ package cli
 import (
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -88,8 +90,12 @@ func printPrediction(w io.Writer, form string, p client.Prediction) error {
 	if p.Note != "" {
 		fmt.Fprintf(w, "Note: %s.\n", visible(p.Note))
 	}
-	if err := printSection(w, driverColumns, p.Drivers); err != nil {
+	given, missing := splitDrivers(p.Drivers)
+	if err := printSection(w, driverColumns, given); err != nil {
 		return err
+	}
+	for _, m := range missing {
+		fmt.Fprintf(w, "\nNot given, which comes to %+.3g of the %s: %s.\n", m.effect, m.outcome, visible(strings.Join(m.inputs, ", ")))
 	}
 	if err := printSection(w, similarOutcomeColumns, p.SimilarProjects); err != nil {
 		return err
@@ -97,6 +103,32 @@ func printPrediction(w io.Writer, form string, p client.Prediction) error {
 	printAdvice(w, p.Recommendations)
 	_, err := fmt.Fprintln(w, "\nid", p.ID)
 	return err
+}
+
+// notGiven are the inputs of an outcome that a project says nothing to. They drive
+// nothing, but the number goes by finished projects that said nothing, too.
+type notGiven struct {
+	outcome string
+	inputs  []string
+	effect  float64 // of all together, in the outcome's unit
+}
+
+// splitDrivers parts what drives the outcomes from what was not given, which is
+// summed up by outcome.
+func splitDrivers(all []client.Driver) (given []client.Driver, missing []notGiven) {
+	for _, d := range all {
+		if d.Input != "" {
+			given = append(given, d)
+			continue
+		}
+		i := slices.IndexFunc(missing, func(m notGiven) bool { return m.outcome == d.Outcome })
+		if i < 0 {
+			i, missing = len(missing), append(missing, notGiven{outcome: d.Outcome})
+		}
+		missing[i].inputs = append(missing[i].inputs, d.Name)
+		missing[i].effect += d.Effect
+	}
+	return given, missing
 }
 
 // printSection prints a table with an empty line before it, unless it is empty.

@@ -109,6 +109,7 @@ func (t *TLSSettings) check() error {
 
 // encryption is the certificate that an appliance serves and what keeps it.
 type encryption struct {
+	source   string // the mode of the settings
 	config   *tls.Config
 	pair     *certificate.Pair      // nil for ACME
 	own      *certificate.Authority // of tls=auto
@@ -135,7 +136,7 @@ func openTLS(t TLSSettings, dir string, listen net.Addr, log *slog.Logger) (e *e
 			err = &ConfigError{Problems: []string{"tls: " + err.Error()}}
 		}
 	}()
-	e = &encryption{config: &tls.Config{MinVersion: tls.VersionTLS12, CipherSuites: suites, NextProtos: []string{"h2", "http/1.1"}}, names: t.Names}
+	e = &encryption{source: t.Mode, config: &tls.Config{MinVersion: tls.VersionTLS12, CipherSuites: suites, NextProtos: []string{"h2", "http/1.1"}}, names: t.Names}
 	if len(e.names) == 0 {
 		e.names = ownNames(listen)
 	}
@@ -267,16 +268,21 @@ func (e *encryption) close() error {
 	return e.redirect.Close()
 }
 
-// expiry returns when the certificate that is served ends; zero without TLS, and
-// while an ACME directory has given none.
-func (e *encryption) expiry() time.Time {
-	switch {
-	case e == nil:
-		return time.Time{}
-	case e.acme != nil:
-		return e.acme.Expiry()
+// state returns what is shown to those who connect.
+func (e *encryption) state() certificate.State {
+	if e == nil {
+		return certificate.State{Source: tlsOff}
 	}
-	return e.pair.Expiry()
+	s := certificate.State{Source: e.source, Clients: e.config.ClientCAs != nil}
+	if e.acme != nil {
+		s.Leaves = e.acme.Shown()
+		return s
+	}
+	s.Leaves, s.Refused = []*x509.Certificate{e.pair.Leaf()}, e.pair.Refused()
+	if e.own != nil {
+		s.Root = e.own.Authority()
+	}
+	return s
 }
 
 // reload reads the certificate's files now.

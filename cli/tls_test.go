@@ -5,9 +5,12 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/hex"
+	"encoding/json"
 	"encoding/pem"
 	"math/big"
 	"net"
@@ -19,6 +22,7 @@ import (
 	"time"
 
 	"maestro/cli"
+	"maestro/client"
 	"maestro/server/certificate"
 )
 
@@ -196,5 +200,57 @@ func TestReloadTakesTheFilesAtOnce(t *testing.T) {
 	}
 	if bytes.Equal(before, shown()) {
 		t.Error("the old certificate is still shown")
+	}
+}
+
+func TestTheOperatorIsToldWhatIsShown(t *testing.T) {
+	appliance, trust := encrypted(t, nil)
+	token, err := os.ReadFile(filepath.Join(appliance.Settings.Data, "run", "setup-token"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	browser := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: trust, MinVersion: tls.VersionTLS12}}}
+	url := "https://" + address(appliance) + "/api/v1"
+	ask := func(method, path, bearer, body string, answer any) *http.Response {
+		t.Helper()
+		request, err := http.NewRequestWithContext(t.Context(), method, url+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Content-Type", "application/json")
+		request.Header.Set("Authorization", bearer)
+		response, err := browser.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		if err := json.NewDecoder(response.Body).Decode(answer); err != nil {
+			t.Fatal(err)
+		}
+		return response
+	}
+	var grant struct {
+		AccessToken string `json:"access_token"`
+	}
+	ask("POST", "/auth/setup", "", `{"setup_token":"`+strings.TrimSpace(string(token))+`","email":"ada@acme.test","name":"Ada","password":"correct horse battery"}`, &grant)
+	var told client.Certificates
+	response := ask("GET", "/system/certificates", "Bearer "+grant.AccessToken, "", &told)
+	sum := sha256.Sum256(response.TLS.PeerCertificates[0].Raw)
+	if len(told.Items) != 1 || told.Items[0].Sha256 != hex.EncodeToString(sum[:]) {
+		t.Errorf("%x is shown, and the operator is told %+v", sum, told.Items)
+	}
+	if told.Source != "auto" || told.Authority == nil || told.Refused != "" {
+		t.Errorf("the operator is told %+v", told)
+	}
+	certFile := filepath.Join(appliance.Settings.Data, "tls", "server.pem")
+	if err := os.WriteFile(certFile, []byte("no certificate"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := appliance.Reload(); err == nil {
+		t.Error("a file without a certificate is taken")
+	}
+	ask("GET", "/system/certificates", "Bearer "+grant.AccessToken, "", &told)
+	if len(told.Items) != 1 || told.Items[0].Sha256 != hex.EncodeToString(sum[:]) || !strings.Contains(told.Refused, certFile) {
+		t.Errorf("with a broken file the operator is told %+v", told)
 	}
 }

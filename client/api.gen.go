@@ -320,6 +320,21 @@ type CalibrationMonth struct {
 	N int64 `json:"n"`
 }
 
+type Certificates struct {
+	// The installation's own authority, where the source is auto
+	Authority *ShownCertificate `json:"authority"`
+	// A proxy ends TLS: its certificate is not known here
+	BehindTls bool `json:"behind_tls"`
+	// Only clients with a certificate may connect
+	ClientCertificates bool `json:"client_certificates"`
+	// Those that are shown; from an ACME directory, those that were since the start
+	Items []ShownCertificate `json:"items"`
+	// Why what lies in the files now is not what is shown; empty where it is
+	Refused string `json:"refused"`
+	// Where they come from: nowhere, two files, the installation's own authority, an ACME directory
+	Source string `json:"source"`
+}
+
 type Compared struct {
 	Actual float64 `json:"actual"`
 	// UTC, RFC 3339 with microseconds; a date alone means midnight
@@ -1267,6 +1282,24 @@ type SetupState struct {
 	Needed bool `json:"needed"`
 }
 
+type ShownCertificate struct {
+	Issuer string `json:"issuer"`
+	// DNS names and addresses that it is for
+	Names []string `json:"names"`
+	// UTC, RFC 3339 with microseconds; a date alone means midnight
+	NotAfter string `json:"not_after"`
+	// UTC, RFC 3339 with microseconds; a date alone means midnight
+	NotBefore string `json:"not_before"`
+	Pem       string `json:"pem"`
+	// In hexadecimal
+	Serial string `json:"serial"`
+	// The fingerprint, in hexadecimal
+	Sha256 string `json:"sha256"`
+	// ends_soon within three weeks of its end; early before it begins
+	State   string `json:"state"`
+	Subject string `json:"subject"`
+}
+
 type SigningKey struct {
 	// UTC, RFC 3339 with microseconds; a date alone means midnight
 	CreatedAt string `json:"created_at"`
@@ -1828,6 +1861,15 @@ type GetArtifactContentParams struct {
 // The caller closes the response's body.
 func (c *Client) GetArtifactContent(ctx context.Context, id string, params GetArtifactContentParams) (*http.Response, error) {
 	return c.open(ctx, request{method: "GET", path: "/api/v1/artifacts/" + url.PathEscape(id) + "/content", params: params})
+}
+
+// GetCertificates: See the certificates that are shown to those who connect, and when they end. GET /api/v1/system/certificates (operator).
+//
+// The authority's certificate is what clients import to trust an installation of its own making; its SHA-256 is what they compare.
+func (c *Client) GetCertificates(ctx context.Context) (Certificates, error) {
+	var out Certificates
+	err := c.call(ctx, request{method: "GET", path: "/api/v1/system/certificates"}, &out)
+	return out, err
 }
 
 // GetCollaboration: Read how much people work together in a project. GET /api/v1/projects/{id}/collaboration (metrics:view).

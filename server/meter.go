@@ -160,7 +160,7 @@ func (g *gauges) Collect(to chan<- prometheus.Metric) {
 	last, _ := s.backups.Last()
 	gauge(backupTime, secondsOf(last))
 	gauge(backupSchedule, s.backups.Scheduled().Seconds())
-	gauge(certificateEnd, secondsOf(s.certificateExpiry()))
+	gauge(certificateEnd, secondsOf(s.encryption().Ends()))
 }
 
 // secondsOf is a time in Unix seconds, 0 for none.

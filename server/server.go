@@ -17,6 +17,7 @@ import (
 	"maestro/auth"
 	"maestro/embed"
 	"maestro/problem"
+	"maestro/server/certificate"
 	"maestro/storage"
 	"maestro/tenancy"
 )
@@ -43,9 +44,9 @@ type Options struct {
 	// No IPv4 address is written as an IPv6 one here.
 	TrustedProxies []netip.Prefix
 
-	// CertificateExpiry tells when the certificate that is served ends; zero where
-	// there is none yet. Never asked unless set.
-	CertificateExpiry func() time.Time
+	// Encryption tells which certificates are shown to those who connect. Without it
+	// there are none.
+	Encryption func() certificate.State
 
 	// TLS says that the server is reached over TLS alone, which browsers are told to
 	// remember.
@@ -70,7 +71,7 @@ type Server struct {
 	document []byte // the OpenAPI document
 	handler  http.Handler
 
-	certificateExpiry func() time.Time
+	encryption func() certificate.State
 
 	behindTLS      bool
 	trustedProxies []netip.Prefix
@@ -102,10 +103,10 @@ func New(o Options) *Server {
 		o.Now = time.Now
 	}
 	gin.SetMode(gin.ReleaseMode)
-	if o.CertificateExpiry == nil {
-		o.CertificateExpiry = func() time.Time { return time.Time{} }
+	if o.Encryption == nil {
+		o.Encryption = func() certificate.State { return certificate.State{Source: "off"} }
 	}
-	s := &Server{store: o.Store, certificateExpiry: o.CertificateExpiry, auth: o.Auth, backups: o.Backups, log: o.Log, now: o.Now, version: o.Version, started: o.Now(),
+	s := &Server{store: o.Store, encryption: o.Encryption, auth: o.Auth, backups: o.Backups, log: o.Log, now: o.Now, version: o.Version, started: o.Now(),
 		engine: gin.New(), demands: make(map[string]demand), opened: make(map[string]bool), headers: securityHeaders(),
 		byAddress: newLimiter[netip.Addr](o.Rates.Address), byCredential: newLimiter[tenancy.ID](o.Rates.Credential),
 		byTenant: newLimiter[tenancy.ID](o.Rates.Tenant), behindTLS: o.BehindTLS, crossOrigin: http.NewCrossOriginProtection(),
@@ -141,6 +142,7 @@ func New(o Options) *Server {
 	s.tenantRoutes()
 	s.installationRoutes()
 	s.backupRoutes()
+	s.certificateRoutes()
 	s.auditRoutes()
 	s.systemRoutes()
 	s.checkDeclared()

@@ -157,17 +157,18 @@ func (a *ACME) serve(name string, leaf *x509.Certificate) {
 	a.log.Info("serving a new TLS certificate", "name", name, "expires", leaf.NotAfter.UTC())
 }
 
-// Expiry returns when the first of the certificates that are served ends; zero
-// while there is none.
-func (a *ACME) Expiry() (first time.Time) {
+// Shown returns the certificates that are served, in the order of their names; none
+// of a name for which the directory has given none.
+func (a *ACME) Shown() []*x509.Certificate {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, leaf := range a.served {
-		if first.IsZero() || leaf.NotAfter.Before(first) {
-			first = leaf.NotAfter
+	var leaves []*x509.Certificate
+	for _, name := range a.names {
+		if leaf := a.served[strings.ToLower(name)]; leaf != nil {
+			leaves = append(leaves, leaf)
 		}
 	}
-	return first
+	return leaves
 }
 
 // Challenges answers HTTP-01 and hands everything else to next. A private directory

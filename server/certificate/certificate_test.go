@@ -122,7 +122,7 @@ func TestALeafIsRenewedInTime(t *testing.T) {
 	c := new(clock)
 	a := authority(t, c, "ml.example")
 	p := pair(t, a, c, quiet())
-	first := p.Expiry()
+	first := p.Leaf().NotAfter
 	renew := func(want bool) {
 		t.Helper()
 		made, err := a.Renew([]string{"ml.example"}, false)
@@ -132,7 +132,7 @@ func TestALeafIsRenewedInTime(t *testing.T) {
 		if err := p.Reload(); err != nil {
 			t.Fatal(err)
 		}
-		if got := p.Expiry().After(first); got != want {
+		if got := p.Leaf().NotAfter.After(first); got != want {
 			t.Fatalf("a later end: %v, want %v", got, want)
 		}
 	}
@@ -315,7 +315,7 @@ func TestAnExpiredCertificateIsServedWithAWarningAtStart(t *testing.T) {
 	a := authority(t, old, "ml.example")
 	var log bytes.Buffer
 	p := pair(t, a, new(clock), slog.New(slog.NewTextHandler(&log, nil)))
-	if p.Expiry().After(time.Now()) || !strings.Contains(log.String(), "expired") {
+	if p.Leaf().NotAfter.After(time.Now()) || !strings.Contains(log.String(), "expired") {
 		t.Errorf("no warning: %s", log.String())
 	}
 }
@@ -367,6 +367,8 @@ func TestABrokenPairIsRefusedAgain(t *testing.T) {
 			for range 3 {
 				if err := p.Reload(); err == nil {
 					t.Errorf("%s: Reload says nothing", broken.name)
+				} else if got := p.Refused(); got == nil || got.Error() != err.Error() {
+					t.Errorf("%s: refused because of %v, want %v", broken.name, got, err)
 				}
 			}
 			time.Sleep(3 * checkEvery)
@@ -380,6 +382,9 @@ func TestABrokenPairIsRefusedAgain(t *testing.T) {
 		put(t, keyFile, key)
 		if err := p.Reload(); err != nil {
 			t.Errorf("what is served is refused: %v", err)
+		}
+		if err := p.Refused(); err != nil {
+			t.Errorf("what is served is still refused because of %v", err)
 		}
 		time.Sleep(2 * checkEvery)
 		put(t, certFile, read(t, expiredCert))

@@ -25,6 +25,7 @@ type Pair struct {
 	now               func() time.Time
 
 	current atomic.Pointer[tls.Certificate]
+	refused atomic.Pointer[error] // of the last look at the files
 
 	mu        sync.Mutex // of Reload
 	cert, key []byte     // what current was read from
@@ -71,12 +72,19 @@ func (p *Pair) Certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return p.current.Load(), nil
 }
 
-// Expiry returns when the certificate that is served ends.
-func (p *Pair) Expiry() time.Time { return p.current.Load().Leaf.NotAfter }
-
 // Reload reads the files and serves what they hold. When they hold nothing that
 // can be served it returns why, each time, and what was served before stays.
 func (p *Pair) Reload() error {
+	err := p.follow()
+	if err == nil {
+		p.refused.Store(nil)
+	} else {
+		p.refused.Store(&err)
+	}
+	return err
+}
+
+func (p *Pair) follow() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	cert, key, err := p.read()

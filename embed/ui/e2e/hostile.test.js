@@ -47,7 +47,7 @@ test("in people, roles, tokens, tenants, comparisons and predictions", async () 
   await page.goto("/");
   await login(page);
   const pair = `${made[0].id},${made[1].id}`;
-  const paths = ["/", "/users", `/users/${user.id}`, "/tokens", "/tenants", `/tenants/${tenant.id}`, `/compare?ids=${pair}`, `/compare?ids=${pair}&tab=metrics`, "/team-shape", "/insight", "/insight?tab=predictor", `/projects/${last.id}?tab=predictions`];
+  const paths = ["/", "/users", `/users/${user.id}`, "/tokens", "/tenants", `/tenants/${tenant.id}`, `/compare?ids=${pair}`, `/compare?ids=${pair}&tab=metrics`, "/team-shape", "/insight", "/insight?tab=predictor", "/projects?q=onerror", "/library?q=onerror", `/projects/${last.id}?tab=predictions`];
   for (const path of paths) {
     await page.goto(path);
     await page.getByRole("main").waitFor();

@@ -68,6 +68,13 @@ describe("the system", () => {
     unharmed();
   });
 
+  test("has no certificate without TLS, and says how to have one", async () => {
+    await page.goto("/system?tab=certificates");
+    await page.getByText("No certificate").waitFor();
+    await accessible(page, "no certificate");
+    unharmed();
+  });
+
   test("is out of sight of those who do not run it", async () => {
     send = await client(server.url, email); // the key of the token before was retired
     await send("POST", "/users", { email: "grace@acme.test", name: "Grace Hopper", roles: ["tenant_admin"], password });
@@ -78,5 +85,40 @@ describe("the system", () => {
     assert.equal(await other.page.getByRole("link", { name: "System" }).count(), 0);
     assert.deepEqual(other.faults, []);
     await other.context.close();
+  });
+});
+
+describe("a system with a certificate of its own", () => {
+  let secure;
+  before(async () => {
+    secure = await startServer("--tls", "auto", "--tls-names", "127.0.0.1,ml.example");
+    send = await setUp(secure);
+    await page.context().close();
+    ({ page, faults } = await openPage(browser, secure.url));
+    await page.goto("/system");
+    await login(page);
+  });
+  after(() => secure?.stop());
+
+  test("shows what is served, until when, and the authority, by keyboard", async () => {
+    await page.getByRole("link", { name: "Certificates" }).focus();
+    await page.keyboard.press("Enter");
+    const told = await send("GET", "/system/certificates");
+    assert.equal(told.source, "auto");
+    const served = page.getByRole("region", { name: "Shown to everybody who connects" });
+    await served.getByText("Valid", { exact: true }).waitFor();
+    await served.getByText("ml.example", { exact: true }).waitFor();
+    assert.equal((await served.locator(".print code").innerText()).replaceAll(":", "").toLowerCase(), told.items[0].sha256);
+    const root = page.getByRole("region", { name: "The installation’s own authority" });
+    assert.equal((await root.locator(".print code").innerText()).replaceAll(":", "").toLowerCase(), told.authority.sha256);
+    await accessible(page, "certificates");
+    const file = page.waitForEvent("download");
+    await page.getByRole("button", { name: "Download it" }).focus();
+    await page.keyboard.press("Enter");
+    const stream = await (await file).createReadStream();
+    let pem = "";
+    for await (const chunk of stream) pem += chunk;
+    assert.equal(pem, told.authority.pem);
+    unharmed();
   });
 });

@@ -133,6 +133,31 @@ describe("projects", () => {
     unharmed();
   });
 
+  test("are searched as one types, and the address holds the search", async () => {
+    await page.goto("/projects");
+    const table = page.getByRole("table", { name: "Projects" });
+    await table.locator("tbody a").first().waitFor();
+    await page.keyboard.press("/");
+    const word = made.main.name.split(" ")[0];
+    await page.keyboard.type(`  ${word.toUpperCase()} `);
+    await page.waitForURL(new RegExp(`q=${word.toUpperCase()}$`));
+    await page.waitForLoadState("networkidle");
+    const names = await table.locator("tbody a.name").allInnerTexts();
+    const all = made.projects.filter((p) => p.name.toLowerCase().includes(word.toLowerCase()) || p.description.toLowerCase().includes(word.toLowerCase())).map((p) => p.name);
+    assert.deepEqual([...names].sort(), [...all].sort());
+    assert.ok(names.length < made.projects.length);
+    await accessible(page, "searched projects");
+
+    await page.getByRole("searchbox", { name: "Search the projects" }).fill("nothing is called so");
+    await page.getByText("No project fits the search").waitFor();
+    await accessible(page, "search without a find");
+    await page.getByRole("button", { name: "Show all projects" }).click();
+    await table.locator("tbody a").first().waitFor();
+    assert.equal(await page.getByRole("searchbox", { name: "Search the projects" }).inputValue(), "");
+    await page.goBack();
+    unharmed();
+  });
+
   test("have columns of one's choice, in one's order, that are still there later", async () => {
     await page.goto("/projects");
     const heads = () => page.locator("thead th[scope=col]").allInnerTexts().then((all) => all.map((t) => t.trim()));
@@ -392,6 +417,13 @@ describe("everywhere", () => {
     await accessible(page, "palette");
     await page.keyboard.press("Enter");
     await heading(/weld_images/).waitFor();
+    const { items: [one] } = await send("GET", "/projects?limit=1&sort=name");
+    for (const [text, found] of [[one.name, one.name], [one.id, one.name], ["lovelace", /Ada Lovelace/], ["certif", "Certificates"]]) {
+      await page.keyboard.press("Control+k");
+      await page.keyboard.type(text);
+      await page.getByRole("option", { name: found }).first().waitFor();
+      await page.keyboard.press("Escape");
+    }
     await page.keyboard.press("g");
     await page.keyboard.press("p");
     await heading("Projects").waitFor();

@@ -20,7 +20,10 @@ export const startServer = (...extra) => startServerIn(mkdtempSync(join(tmpdir()
 /** Starts the built server on a data directory. */
 export async function startServerIn(dir, { passing = false, extra = [] } = {}) {
   const port = await freePort();
-  const url = `http://127.0.0.1:${port}`;
+  const encrypted = extra.includes("--tls");
+  // The certificate is of an authority that only this server knows.
+  if (encrypted) process.env.NODE_TLS_REJECT_UNAUTHORIZED = "0";
+  const url = `${encrypted ? "https" : "http"}://127.0.0.1:${port}`;
   const child = spawn(binary, ["serve", "--data", dir, "--listen", `127.0.0.1:${port}`, ...extra], { stdio: ["ignore", "ignore", process.env.E2E_LOG ? "inherit" : "ignore"] });
   const orphan = () => child.kill("SIGKILL");
   process.once("exit", orphan); // a run that is cut short leaves no server behind
@@ -89,7 +92,7 @@ export const openBrowser = () => chromium.launch({ executablePath: process.env.C
 
 /** A page that keeps what must not happen: errors, violations, requests elsewhere. */
 export async function openPage(browser, url, { theme = "light", width = 1280, height = 800 } = {}) {
-  const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, locale: "en-GB", timezoneId: "UTC", reducedMotion: "reduce", baseURL: url });
+  const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, locale: "en-GB", timezoneId: "UTC", reducedMotion: "reduce", baseURL: url, ignoreHTTPSErrors: url.startsWith("https:") });
   const page = await context.newPage();
   page.setDefaultTimeout(20_000);
   const faults = [];

@@ -1,7 +1,8 @@
 import { describe, expect, test, vi } from "vitest";
+import type { Driver } from "./predictions";
 
 vi.stubGlobal("navigator", { language: "en-GB" });
-const { attributeText, historyInWords, inputName, knownAttributes, planOf } = await import("./predictions");
+const { attributeText, driversOf, historyInWords, inputName, knownAttributes, planOf } = await import("./predictions");
 
 test("a plan is the same after it went through the address", () => {
   const query = new URLSearchParams({ class: "nlp", complexity: "40", team: "3", members: "devops:senior,analyst:mid", "x.gpu": attributeText(1.5), "x.code": attributeText("12"), "x.flag": attributeText(false), "x.none": attributeText(null) });
@@ -32,4 +33,12 @@ describe("too little history is said in words", () => {
 
 test("inputs are named as people call them", () => {
   expect(["attributes.function_points", "team.senior", "team_size"].map(inputName)).toEqual(["function_points", "Team: Senior", "Team size"]);
+});
+
+test("what was not given is no driver", () => {
+  const driver = (outcome: Driver["outcome"], name: string, input: string): Driver => ({ outcome, name, input, effect: -19, factor: null });
+  const all = [driver("success_score", "artifacts.impact", ""), driver("success_score", "team_size", "4"), driver("cost", "team_size", "")];
+  const { given, missing } = driversOf(all, "success_score");
+  expect(given.map((d) => d.name)).toEqual(["team_size"]);
+  expect(missing.map((d) => d.name)).toEqual(["artifacts.impact"]);
 });

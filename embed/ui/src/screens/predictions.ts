@@ -31,6 +31,14 @@ export function inputName(name: string): string {
   return `${words(first)}: ${words(rest.join("."))}`;
 }
 
+export type Driver = Schema["Driver"];
+
+/** The drivers of an outcome, and apart from them the inputs that were not given: they drive nothing, but that they are missing counts in the number. */
+export function driversOf(all: Driver[], outcome: Outcome): { given: Driver[]; missing: Driver[] } {
+  const of = all.filter((d) => d.outcome === outcome);
+  return { given: of.filter((d) => d.input !== ""), missing: of.filter((d) => d.input === "") };
+}
+
 /** How sure a prediction is, in words. The bounds are those between which its explanation changes, no more. */
 export function surety(confidence: number): string {
   if (confidence >= 0.66) return "fairly sure";
