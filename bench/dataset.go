@@ -3,27 +3,30 @@ package main
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"maestro/registry"
+	"maestro/tenancy"
 	"maestro/tracking"
 )
 
 // dataSet says how much data a workload runs on, before scaling.
 type dataSet struct {
-	name      string
-	tenants   int
-	projects  int // of each tenant
-	artifacts int // of each tenant
-	users     int // of each tenant, its admin included
-	deep      int // projects of one tenant more, for deep pages
-	library   int // artifacts of one tenant more, for search
+	name        string
+	tenants     int
+	projects    int // of each tenant
+	artifacts   int // of each tenant
+	users       int // of each tenant, its admin included
+	predictions int // of each tenant; some of its projects are then completed, to learn from
+	deep        int // projects of one tenant more, for deep pages
+	library     int // artifacts of one tenant more, for search
 }
 
 // The data sets.
 var (
 	smallSet = dataSet{name: "small", tenants: 10, projects: 1000, users: 1}
 	wideSet  = dataSet{name: "wide", tenants: 100, projects: 10_000, users: 1, deep: 51_000, library: 500_000}
-	bigSet   = dataSet{name: "big", tenants: 100, projects: 1000, artifacts: 5000, users: 100}
+	bigSet   = dataSet{name: "big", tenants: 100, projects: 1000, artifacts: 5000, users: 100, predictions: 10_000}
 )
 
 // scaled returns the set with a share of its rows, and at least what the workloads
@@ -38,6 +41,7 @@ func (s dataSet) scaled(by float64) dataSet {
 	scale(&s.projects, 2*pageSize)
 	scale(&s.artifacts, 2*pageSize)
 	scale(&s.users, 2)
+	scale(&s.predictions, pageSize)
 	scale(&s.deep, 4*pageSize)
 	scale(&s.library, 2*pageSize)
 	return s
@@ -56,6 +60,33 @@ func project(n int) tracking.ProjectFields {
 		TeamSize:        &team,
 	}
 	return fields
+}
+
+// completedEvery is how many projects of a tenant with predictions one completed
+// project is among.
+const completedEvery = 20
+
+// completed returns the n-th project as one that was completed, with outcomes that
+// follow from its complexity and team.
+func completed(n int) tracking.ProjectFields {
+	fields := project(n)
+	fields.Status = tracking.Completed
+	start := tenancy.MinTime + tenancy.Time(20_000*24*time.Hour/time.Microsecond)
+	days := 20 + *fields.ComplexityScore*2 + float64(n%17)
+	end := start + tenancy.Time(days*24*float64(time.Hour/time.Microsecond))
+	performance, cost := 0.6+float64(n%40)/100, days*float64(*fields.TeamSize)*100
+	impact := *fields.ComplexityScore*1000 - cost/10
+	fields.StartDate, fields.CompletionDate = &start, &end
+	fields.ModelPerformance, fields.ComputeCost, fields.BusinessImpact = &performance, &cost, &impact
+	return fields
+}
+
+// planned returns what the n-th prediction is asked about.
+func planned(n int) tracking.PredictionRequest {
+	p := project(n)
+	request := tracking.PredictionRequest{Level: tracking.DefaultLevel}
+	request.ProblemClass, request.ComplexityScore, request.TeamSize = p.ProblemClass, p.ComplexityScore, p.TeamSize
+	return request
 }
 
 // artifact returns the n-th artifact.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"testing"
 )
 
@@ -14,6 +15,10 @@ func TestEveryRowOfASetIsValidAndItsNameItsOwn(t *testing.T) {
 		}
 		if err := a.Validate(); err != nil {
 			t.Fatalf("artifact %d: %v", i, err)
+		}
+		done, asked := completed(i), planned(i)
+		if err := errors.Join(done.Validate(), asked.Validate()); err != nil {
+			t.Fatalf("completed project or prediction %d: %v", i, err)
 		}
 		projects[p.Name] = true
 		artifacts[a.Name+"\x00"+a.Version] = true

@@ -26,7 +26,7 @@ func fillEngine(ctx context.Context, p *population) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	return errors.Join(fillProjects(ctx, store, p.everybody()), fillArtifacts(ctx, store, p.everybody()))
+	return errors.Join(fillProjects(ctx, store, p.everybody()), fillArtifacts(ctx, store, p.everybody()), fillPredictions(ctx, store, p.everybody()))
 }
 
 // runLength is how many rows of one tenant are seeded before the next tenant's turn. Tenants
@@ -39,8 +39,21 @@ const runLength = 500
 // and again.
 func fillProjects(ctx context.Context, store *storage.Store, tenants []*tenant) error {
 	return inRuns(ctx, tenants, func(t *tenant) int { return len(t.projects) }, func(t *tenant, n int) error {
-		made, _, err := store.Tenant(systemScope(t.id)).CreateProject(ctx, project(n), storage.Idempotency{})
+		fields := project(n)
+		if t.predictions > 0 && n%completedEvery == 0 {
+			fields = completed(n)
+		}
+		made, _, err := store.Tenant(systemScope(t.id)).CreateProject(ctx, fields, storage.Idempotency{})
 		t.projects[n] = made.ID
+		return err
+	})
+}
+
+// fillPredictions writes the tenants' predictions likewise, each of a model that
+// learned from the tenant's completed projects.
+func fillPredictions(ctx context.Context, store *storage.Store, tenants []*tenant) error {
+	return inRuns(ctx, tenants, func(t *tenant) int { return t.predictions }, func(t *tenant, n int) error {
+		_, _, err := store.Tenant(systemScope(t.id)).Predict(ctx, planned(n), storage.Idempotency{})
 		return err
 	})
 }

@@ -133,8 +133,9 @@ func (l *lab) serveBare(ctx context.Context, project, list []byte) (*child.Proce
 	return p, err
 }
 
-// servePeer starts PocketBase on data of its own, of the size of a set.
-func (l *lab) servePeer(ctx context.Context, set dataSet) (*child.Process, *peer.Population, error) {
+// servePeer starts PocketBase on data of its own, of the size of a set, with its log
+// of requests or without.
+func (l *lab) servePeer(ctx context.Context, set dataSet, log bool) (*child.Process, *peer.Population, error) {
 	dir, err := os.MkdirTemp(l.dir, "peer-")
 	if err != nil {
 		return nil, nil, err
@@ -144,7 +145,7 @@ func (l *lab) servePeer(ctx context.Context, set dataSet) (*child.Process, *peer
 		return nil, nil, err
 	}
 	p, _, err := l.serve(ctx, child.Command{
-		Name: "pocketbase", Path: l.self, Args: []string{servePeer, addr, dir, strconv.Itoa(set.tenants), strconv.Itoa(set.projects)},
+		Name: "pocketbase", Path: l.self, Args: []string{servePeer, addr, dir, strconv.Itoa(set.tenants), strconv.Itoa(set.projects), strconv.FormatBool(log)},
 		Addr: addr, Ready: peer.ReadyPath,
 	})
 	if err != nil {

@@ -25,7 +25,7 @@ import (
 // The hidden commands that make this program one of the servers under test.
 const (
 	serveBare = "serve-bare" // ADDR DIR
-	servePeer = "serve-peer" // ADDR DIR TENANTS PROJECTS
+	servePeer = "serve-peer" // ADDR DIR TENANTS PROJECTS LOG
 )
 
 func init() {
@@ -61,7 +61,7 @@ func serveAsChild(args []string) error {
 	switch {
 	case len(args) == 3 && args[0] == serveBare:
 		return bare.Serve(args[1], args[2])
-	case len(args) == 5 && args[0] == servePeer:
+	case len(args) == 6 && args[0] == servePeer:
 		tenants, err := strconv.Atoi(args[3])
 		if err != nil {
 			return err
@@ -70,7 +70,11 @@ func serveAsChild(args []string) error {
 		if err != nil {
 			return err
 		}
-		return peer.Serve(args[1], args[2], tenants, projects)
+		log, err := strconv.ParseBool(args[5])
+		if err != nil {
+			return err
+		}
+		return peer.Serve(args[1], args[2], tenants, projects, log)
 	}
 	return nil
 }

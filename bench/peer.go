@@ -24,11 +24,16 @@ func againstPeer(ctx context.Context, l *lab) (lines []report.Line, err error) {
 	}
 	defer l.stopping(server, &err)
 	l.say("seed the peer")
-	pocketbase, other, err := l.servePeer(ctx, p.set)
+	pocketbase, other, err := l.servePeer(ctx, p.set, false)
 	if err != nil {
 		return nil, err
 	}
 	defer l.stopping(pocketbase, &err)
+	asItComes, same, err := l.servePeer(ctx, p.set, true)
+	if err != nil {
+		return nil, err
+	}
+	defer l.stopping(asItComes, &err)
 
 	pairs := []struct {
 		what   string
@@ -45,7 +50,11 @@ func againstPeer(ctx context.Context, l *lab) (lines []report.Line, err error) {
 		}},
 		{"create", peerCreateTarget, [2]leg{
 			overHTTP("create, maestro", server, clients, createProject(p.tenants)),
-			overHTTP("create, pocketbase", pocketbase, clients, other.Create()),
+			overHTTP("create, pocketbase", asItComes, clients, same.Create()),
+		}},
+		{"create without its log", nil, [2]leg{
+			overHTTP("create, maestro again", server, clients, createProject(p.tenants)),
+			overHTTP("create, pocketbase without log", pocketbase, clients, other.Create()),
 		}},
 	}
 	for _, pair := range pairs {

@@ -45,6 +45,8 @@ type tenant struct {
 	users     int
 	projects  []tenancy.ID
 	artifacts []tenancy.ID
+
+	predictions int
 }
 
 // everybody returns all tenants, the special ones included.
@@ -68,7 +70,9 @@ func newPopulation(set dataSet, dir string) *population {
 		}
 	}
 	for i := range set.tenants {
-		p.tenants = append(p.tenants, resident(fmt.Sprintf("tenant-%d", i), set.users, set.projects, set.artifacts))
+		t := resident(fmt.Sprintf("tenant-%d", i), set.users, set.projects, set.artifacts)
+		t.predictions = set.predictions
+		p.tenants = append(p.tenants, t)
 	}
 	if set.deep > 0 {
 		p.deep = resident("deep", 1, set.deep, 0)

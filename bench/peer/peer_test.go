@@ -17,10 +17,10 @@ import (
 
 // TestMain is the child too.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 6 && os.Args[1] == "serve-peer" {
+	if len(os.Args) == 7 && os.Args[1] == "serve-peer" {
 		tenants, _ := strconv.Atoi(os.Args[4])
 		projects, _ := strconv.Atoi(os.Args[5])
-		fmt.Println(Serve(os.Args[2], os.Args[3], tenants, projects))
+		fmt.Println(Serve(os.Args[2], os.Args[3], tenants, projects, os.Args[6] == "true"))
 		os.Exit(1)
 	}
 	os.Exit(m.Run())
@@ -40,7 +40,7 @@ func start(tb testing.TB, tenants, projects int) (*child.Process, *Population) {
 	}
 	dir := tb.TempDir()
 	process, _, err := child.Start(tb.Context(), child.Command{
-		Name: "pocketbase", Path: self, Args: []string{"serve-peer", addr, dir, fmt.Sprint(tenants), fmt.Sprint(projects)},
+		Name: "pocketbase", Path: self, Args: []string{"serve-peer", addr, dir, fmt.Sprint(tenants), fmt.Sprint(projects), "true"},
 		Addr: addr, Ready: ReadyPath, LogFile: filepath.Join(dir, "log"),
 	})
 	if err != nil {

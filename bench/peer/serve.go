@@ -42,8 +42,9 @@ func ReadPopulation(dir string) (*Population, error) {
 }
 
 // Serve seeds a new data directory with tenants of so many projects each and
-// answers on addr until the process ends.
-func Serve(addr, dir string, tenants, projects int) error {
+// answers on addr until the process ends. It keeps its log of requests, as it does
+// by itself, or none.
+func Serve(addr, dir string, tenants, projects int, log bool) error {
 	app := core.NewBaseApp(core.BaseAppConfig{DataDir: filepath.Join(dir, "data")})
 	if err := app.Bootstrap(); err != nil {
 		return err
@@ -51,9 +52,11 @@ func Serve(addr, dir string, tenants, projects int) error {
 	if err := app.RunAllMigrations(); err != nil {
 		return err
 	}
-	app.Settings().Logs.MaxDays = 0 // no log of requests
-	if err := app.Save(app.Settings()); err != nil {
-		return err
+	if !log {
+		app.Settings().Logs.MaxDays = 0
+		if err := app.Save(app.Settings()); err != nil {
+			return err
+		}
 	}
 	if err := defineCollections(app); err != nil {
 		return fmt.Errorf("define the collections: %w", err)
