@@ -47,13 +47,16 @@ const (
 	SessionEnd     Action = "session.end"
 )
 
-// The actions of the installation's chain. TenantUpdate and TenantRevoke stand in
-// the tenant's chain too.
+// The actions of the installation's chain. TenantUpdate, TenantRevoke, TenantExport,
+// TenantImport and TenantImportLegacy stand in the tenant's chain too.
 const (
 	TenantCreate        Action = "tenant.create"
 	TenantUpdate        Action = "tenant.update"
-	TenantDelete        Action = "tenant.delete" // with its chain, whose head is named
-	TenantRevoke        Action = "tenant.revoke" // every session in it was ended
+	TenantDelete        Action = "tenant.delete"        // with its chain, whose head is named
+	TenantRevoke        Action = "tenant.revoke"        // every session in it was ended
+	TenantExport        Action = "tenant.export"        // an archive of it was begun; it holds this event
+	TenantImport        Action = "tenant.import"        // it came from an archive; where its trail ended there is named
+	TenantImportLegacy  Action = "tenant.import_legacy" // rows of the older system came into it, as counts
 	OperatorCreate      Action = "operator.create"
 	InstallationRevoke  Action = "installation.revoke"  // every session of all was ended
 	InstallationRestore Action = "installation.restore" // from a backup: the chains go on from what they were then

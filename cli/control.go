@@ -90,5 +90,12 @@ func control(ctx context.Context, dir, path string) (io.ReadCloser, error) {
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(response.Body, 4096))
-	return nil, errors.Join(fmt.Errorf("the server answered %s: %s", response.Status, text), err)
+	refused := fmt.Errorf("the server answered %s: %s", response.Status, text)
+	switch response.StatusCode {
+	case http.StatusNotFound:
+		refused = problem.New(problem.NotFound, "%s", refused)
+	case http.StatusConflict:
+		refused = problem.New(problem.Conflict, "%s", refused)
+	}
+	return nil, errors.Join(refused, err)
 }

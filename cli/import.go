@@ -18,7 +18,7 @@ import (
 )
 
 func (a *app) importCommand() *cobra.Command {
-	return a.group("import", "Import what was recorded elsewhere", remote(a.importProjects()), a.importLegacy())
+	return a.group("import", "Import what was recorded elsewhere", remote(a.importProjects()), a.importLegacy(), a.importTenant())
 }
 
 func (a *app) importProjects() *cobra.Command {

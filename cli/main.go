@@ -112,7 +112,7 @@ func (a *app) root() *cobra.Command {
 			root.AddCommand(c)
 		}
 	}
-	add("server", a.serveCommand(), a.backupCommand(), a.restoreCommand(), a.migrateCommand(), a.configCommand(), a.doctorCommand(), a.supportCommand(), a.adminCommand(), a.keysCommand(), a.certCommand(), a.healthCommand(), a.demoCommand(), a.checkRevocationsCommand())
+	add("server", a.serveCommand(), a.backupCommand(), a.restoreCommand(), a.exportCommand(), a.migrateCommand(), a.configCommand(), a.doctorCommand(), a.supportCommand(), a.adminCommand(), a.keysCommand(), a.certCommand(), a.healthCommand(), a.demoCommand(), a.checkRevocationsCommand())
 	add("session", a.loginCommand(), a.logoutCommand(), a.whoamiCommand())
 	add("data", a.projectCommand(), a.memberCommand(), a.artifactCommand(), a.metricCommand(), a.importCommand(), a.collectCommand(), a.hookCommand(), a.predictCommand(), a.recommendCommand(), a.similarCommand(),
 		a.tenantCommand(), a.userCommand(), a.tokenCommand(), a.auditCommand())

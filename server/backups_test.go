@@ -150,3 +150,35 @@ func TestTheControlSocketSendsABackup(t *testing.T) {
 		w.nobody.send("GET", path, "").problem(problem.NotFound)
 	}
 }
+
+func TestTheControlSocketSendsATenant(t *testing.T) {
+	w := newWorld(t)
+	control := httptest.NewServer(w.server.Control())
+	defer control.Close()
+	get := func(query string) *http.Response {
+		t.Helper()
+		response, err := http.Get(control.URL + "/export?" + query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = response.Body.Close() })
+		return response
+	}
+	name := filepath.Join(t.TempDir(), "acme.tar")
+	file, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := file.ReadFrom(get("tenant=acme").Body); err != nil || file.Close() != nil {
+		t.Fatal(err)
+	}
+	report, err := storage.VerifyTenantFile(background, name, nil, "")
+	if err != nil || report.Slug != "acme" || report.PasswordHashes {
+		t.Errorf("%+v, %v", report, err)
+	}
+	if status := get("tenant=nobody").StatusCode; status != http.StatusNotFound {
+		t.Errorf("a tenant that is not there answers %d", status)
+	}
+	w.nobody.send("GET", "//export?tenant=acme", "").problem(problem.NotFound)
+	w.operator.send("GET", "/export?tenant=acme", "").problem(problem.NotFound)
+}

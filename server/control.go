@@ -14,6 +14,7 @@ import (
 func (s *Server) Control() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /backup", s.sendBackup)
+	mux.HandleFunc("GET /export", s.sendExport)
 	mux.Handle("GET /readyz", s.engine)
 	mux.Handle("GET /metrics", s.meter.handler)
 	mux.HandleFunc("GET /audit", s.sendAuditReport)

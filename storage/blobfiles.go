@@ -104,7 +104,13 @@ func (s *Store) receive(arriving *arrival, content *NewContent) (u upload, err e
 	if err := arriving.look(max(content.Size, 0)); err != nil {
 		return u, err
 	}
-	dir := path.Join(arriving.share.tenant.String(), uploadsName)
+	return s.stage(arriving.share.tenant, content.Body, arriving.admit)
+}
+
+// stage writes a body to a temporary file of the tenant, as long as admit admits its
+// size so far.
+func (s *Store) stage(tenant tenancy.ID, body io.Reader, admit func(size int64) error) (u upload, err error) {
+	dir := path.Join(tenant.String(), uploadsName)
 	if err := s.root.MkdirAll(dir, 0o700); err != nil {
 		return u, diskError(err)
 	}
@@ -126,7 +132,7 @@ func (s *Store) receive(arriving *arrival, content *NewContent) (u upload, err e
 			_ = file.Close() // it goes
 		}
 	}()
-	if err := u.fill(file, content.Body, arriving.admit); err != nil {
+	if err := u.fill(file, body, admit); err != nil {
 		return u, err
 	}
 	closed = true

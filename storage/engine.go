@@ -71,6 +71,7 @@ type Store struct {
 	auditRetention time.Duration
 	denials        denials
 	turns          *gate // of comparisons and judgements
+	exporting      sync.Mutex
 
 	file   os.FileInfo // of the database, as it was opened
 	passes struct{ failed, last atomic.Int64 }

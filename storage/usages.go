@@ -29,14 +29,20 @@ const (
 const (
 	impactUnits = `coalesce(CAST(round(impact_score * 1000000000.0) AS BIGINT), 0)`
 
-	addToCounters = `usage_count = artifacts.usage_count + d.uses,
+	addToCounters = addToCounts + `, revision = artifacts.revision + 1`
+
+	addToCounts = `usage_count = artifacts.usage_count + d.uses,
 		impact_sum = artifacts.impact_sum + d.units,
 		impact_count = artifacts.impact_count + d.scored,
 		avg_impact_score = CASE WHEN artifacts.impact_count + d.scored > 0
-			THEN (artifacts.impact_sum + d.units) / 1000000000.0 / (artifacts.impact_count + d.scored) END,
-		revision = artifacts.revision + 1`
+			THEN (artifacts.impact_sum + d.units) / 1000000000.0 / (artifacts.impact_count + d.scored) END`
 
-	countNewUse = `UPDATE artifacts SET ` + addToCounters + `
+	countNewUse = `UPDATE artifacts SET ` + addToCounters + oneUse
+
+	// countPortableUse counts a use without a change of the artifact.
+	countPortableUse = `UPDATE artifacts SET ` + addToCounts + oneUse
+
+	oneUse = `
 		FROM (
 			SELECT artifact_id, 1 AS uses, ` + impactUnits + ` AS units, CASE WHEN impact_score IS NULL THEN 0 ELSE 1 END AS scored
 			FROM artifact_usage WHERE tenant_id = $1 AND id = $2
