@@ -117,7 +117,7 @@ func checkStrict(data []byte, member func(name []byte, null bool)) error {
 					return errors.New("repeats a name in one object")
 				}
 				if member != nil && len(open) == 1 {
-					member(name, bytes.TrimLeft(data[end:], ": \t\r\n")[0] == 'n')
+					member(name, valueAt(data, end) == 'n')
 				}
 				expectName = false
 			}
@@ -127,6 +127,14 @@ func checkStrict(data []byte, member func(name []byte, null bool)) error {
 		}
 	}
 	return nil
+}
+
+// valueAt returns the first byte of the value whose name ends before i.
+func valueAt(data []byte, i int) byte {
+	for data[i] == ':' || data[i] <= ' ' {
+		i++
+	}
+	return data[i]
 }
 
 // nameOf returns the text of a name, given in its quotes.
@@ -205,6 +213,9 @@ func escaped(data []byte) rune {
 // stringEnd returns the position behind the string that opens at i, in valid
 // JSON.
 func stringEnd(data []byte, i int) int {
+	if quote := bytes.IndexByte(data[i+1:], '"'); bytes.IndexByte(data[i+1:i+1+quote], '\\') < 0 {
+		return i + 1 + quote + 1
+	}
 	for i++; data[i] != '"'; i++ {
 		if data[i] == '\\' {
 			i++
