@@ -5,7 +5,8 @@ import { asProblem, type Problem } from "../api/problem";
  * it is not there. A newer request makes the answer of an older one void.
  */
 export class Resource<T> {
-  value = $state<T | undefined>(undefined);
+  /** It is replaced whole, never changed in parts: watching each point of a curve would cost more than to draw it. */
+  value = $state.raw<T | undefined>(undefined);
   problem = $state<Problem | null>(null);
   loading = $state(false);
   #turn = 0;
