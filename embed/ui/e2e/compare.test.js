@@ -100,14 +100,14 @@ describe("comparing", () => {
     await loss.getByRole("img", { name: /^Mean and spread of train\/loss/ }).waitFor();
     assert.deepEqual((await loss.locator(".legend li").allInnerTexts()).map((t) => t.trim().replace(/\s+/g, " ")).sort(), ["not given 1", "true 2"]);
     await accessible(page, "grouped curves");
-    await page.getByLabel("Spread").selectOption("range");
+    await page.getByRole("combobox", { name: "Spread" }).selectOption("range");
     await page.waitForURL(/spread=range/);
     await page.getByLabel("Smoothing").focus();
     for (let i = 0; i < 5; i++) await page.keyboard.press("ArrowRight");
     await page.getByLabel("Log scale").check();
     await page.reload();
     await loss.getByText("3 projects, in 2 groups").waitFor();
-    assert.equal(await page.getByLabel("Spread").inputValue(), "range");
+    assert.equal(await page.getByRole("combobox", { name: "Spread" }).inputValue(), "range");
     await loss.locator("canvas").waitFor();
     await loss.getByRole("button", { name: "Show the table" }).click();
     assert.equal(await loss.locator("tbody tr").count(), 2);

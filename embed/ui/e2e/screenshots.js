@@ -111,7 +111,7 @@ const screens = {
   "new-user": ["/users", (page) => page.keyboard.press("c")],
   roles: "/roles",
   audit: "/audit",
-  "audit-event": ["/audit", (page) => page.getByRole("button", { name: "created a user" }).first().click()],
+  "audit-event": ["/audit?action=user", (page) => page.getByRole("button", { name: "created a user" }).first().click()],
   "project-activity": `/projects/${main.id}?tab=activity`,
   tokens: "/tokens",
   limits: "/limits",
