@@ -91,6 +91,43 @@ describe("comparing", () => {
     unharmed();
   });
 
+  test("groups curves by what projects share, with mean and spread, and the address says so", async () => {
+    await page.getByLabel("Filter metrics").fill("");
+    const loss = region("train/loss").first();
+    await page.getByLabel("Group by").selectOption("labelled");
+    await page.waitForURL(/group=attributes.labelled/);
+    await loss.getByText("3 projects, in 2 groups").waitFor();
+    await loss.getByRole("img", { name: /^Mean and spread of train\/loss/ }).waitFor();
+    assert.deepEqual((await loss.locator(".legend li").allInnerTexts()).map((t) => t.trim().replace(/\s+/g, " ")).sort(), ["not given 1", "true 2"]);
+    await accessible(page, "grouped curves");
+    await page.getByRole("combobox", { name: "Spread" }).selectOption("range");
+    await page.waitForURL(/spread=range/);
+    await page.getByLabel("Smoothing").focus();
+    for (let i = 0; i < 5; i++) await page.keyboard.press("ArrowRight");
+    await page.getByLabel("Log scale").check();
+    await page.reload();
+    await loss.getByText("3 projects, in 2 groups").waitFor();
+    assert.equal(await page.getByRole("combobox", { name: "Spread" }).inputValue(), "range");
+    await loss.locator("canvas").waitFor();
+    await loss.getByRole("button", { name: "Show the table" }).click();
+    assert.equal(await loss.locator("tbody tr").count(), 2);
+    const file = page.waitForEvent("download");
+    await loss.getByRole("button", { name: "Download the table as CSV" }).click();
+    let csv = "";
+    for await (const chunk of await (await file).createReadStream()) csv += chunk;
+    assert.match(csv, /^Group,First,Last,Least,Mean,Most\r\n/);
+    assert.equal(csv.trim().split("\r\n").length, 3);
+    unharmed();
+  });
+
+  test("reads the curves anew while live", async () => {
+    const asked = page.waitForRequest(/\/metrics\?metric_type=/);
+    await page.getByLabel("Live").check();
+    await asked;
+    await page.getByLabel("Live").uncheck();
+    unharmed();
+  });
+
   test("takes projects out and in, and its address can be shared", async () => {
     await page.goto(`/compare?ids=${made[0].id},${made[1].id}`);
     await page.getByRole("button", { name: "Take Shelf gaps out" }).click();

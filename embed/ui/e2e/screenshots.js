@@ -8,7 +8,7 @@ const out = fileURLToPath(new URL("screenshots", import.meta.url));
 mkdirSync(out, { recursive: true });
 const only = process.argv.slice(2);
 
-const server = await startServer();
+const server = await startServer("--tls", "auto", "--tls-names", "ml.acme.example,127.0.0.1");
 const browser = await openBrowser();
 await (await openPage(browser, server.url)).context.close();
 const send = await setUp(server);
@@ -31,7 +31,8 @@ if (wanted("beginning")) {
 }
 const { main, artifacts, projects } = await seed(send);
 const compared = projects.filter((p) => p.status === "completed").slice(0, 4);
-await send("POST", "/metrics/batch", compared.flatMap((p, i) => Array.from({ length: 400 }, (_, n) => ["train/loss", "eval/accuracy"].map((metric_type, k) => ({ project_id: p.id, metric_type, metric_value: k ? 0.9 - 0.05 * i - 0.6 * Math.exp(-n / (60 + 30 * i)) : 0.1 + 0.06 * i + 2 * Math.exp(-n / (50 + 25 * i)), timestamp: new Date(Date.UTC(2026, i, 3) + n * 90_000).toISOString() }))).flat()));
+const curved = projects.filter((p) => p.status === "completed").slice(0, 12);
+for (const batch of [curved.slice(0, 6), curved.slice(6)]) await send("POST", "/metrics/batch", batch.flatMap((p, i) => Array.from({ length: 400 }, (_, n) => ["train/loss", "eval/accuracy"].map((metric_type, k) => ({ project_id: p.id, metric_type, metric_value: k ? 0.9 - 0.05 * i - 0.6 * Math.exp(-n / (60 + 30 * i)) : 0.1 + 0.06 * i + 2 * Math.exp(-n / (50 + 25 * i)), timestamp: new Date(Date.UTC(2026, i, 3) + n * 90_000).toISOString() }))).flat()));
 const ids = compared.map((p) => p.id).join();
 const tenants = await send("GET", "/tenants");
 await send("POST", "/tenants", { name: "Borealis Energy", slug: "borealis" });
@@ -47,6 +48,22 @@ await client(server.url, "alan@acme.test");
 const users = (await send("GET", "/users?sort=name")).items;
 
 await send("POST", "/predictions", { project_id: main.id });
+await send("POST", `/projects/${main.id}/hooks`, { name: "CI", provider: "github", deployment_workflow: "deploy.yml" });
+await send("POST", `/projects/${main.id}/hooks`, { name: "Nightly training", provider: "generic" });
+for (let i = 0; i < 24; i++) {
+  const deployment = i % 6 === 5;
+  await send("POST", `/projects/${main.id}/pipeline-runs`, {
+    run: `run-${i}`,
+    provider: "github",
+    name: deployment ? "deploy" : ["test", "train", "lint and build"][i % 3],
+    status: i === 23 ? "running" : i % 7 === 3 ? "failure" : i === 10 ? "cancelled" : "success",
+    finished_at: i === 23 ? undefined : new Date(Date.now() - (24 - i) * 5_000_000).toISOString(),
+    duration_seconds: i === 23 ? undefined : 40 + ((i * 137) % 900),
+    branch: i % 4 ? "main" : "feature/holiday-calendar",
+    commit_sha: (0x51ab00f3 + i * 7_919_113).toString(16).padEnd(40, "7"),
+    deployment,
+  });
+}
 await send("POST", "/system/keys/rotate");
 await send("POST", "/system/backups");
 
@@ -74,8 +91,19 @@ const screens = {
   "project-predictions": `/projects/${main.id}?tab=predictions`,
   compare: `/compare?ids=${ids}`,
   "compare-metrics": `/compare?ids=${ids}&tab=metrics`,
+  "compare-grouped": `/compare?ids=${projects.filter((p) => p.status === "completed").slice(0, 12).map((p) => p.id).join()}&tab=metrics&group=problem_class`,
   "team-shape": "/team-shape",
+  "projects-search": "/projects?q=home",
+  "project-pipelines": `/projects/${main.id}?tab=pipelines`,
+  "new-hook": [`/projects/${main.id}?tab=pipelines`, (page) => page.keyboard.press("c")],
+  "new-hook-made": [`/projects/${main.id}?tab=pipelines`, async (page) => {
+    await page.keyboard.press("c");
+    await page.keyboard.type("GitLab");
+    await page.keyboard.press("Enter");
+    await page.getByRole("button", { name: "I have kept it" }).waitFor();
+  }],
   system: "/system",
+  "system-certificates": "/system?tab=certificates",
   "system-backups": "/system?tab=backups",
   "system-keys": "/system?tab=keys",
   users: "/users",
@@ -83,7 +111,7 @@ const screens = {
   "new-user": ["/users", (page) => page.keyboard.press("c")],
   roles: "/roles",
   audit: "/audit",
-  "audit-event": ["/audit", (page) => page.getByRole("button", { name: "created a user" }).first().click()],
+  "audit-event": ["/audit?action=user", (page) => page.getByRole("button", { name: "created a user" }).first().click()],
   "project-activity": `/projects/${main.id}?tab=activity`,
   tokens: "/tokens",
   limits: "/limits",
@@ -118,7 +146,7 @@ for (const theme of ["light", "dark"]) {
       await act?.(page);
       if (act) await page.waitForTimeout(250);
       await page.screenshot({ path: `${out}/${name}-${theme}-${width}.png` });
-      if (act) { await page.keyboard.press("Escape"); await page.evaluate(() => { history.pushState(null, "", "/nowhere"); dispatchEvent(new PopStateEvent("popstate")); }); await page.waitForTimeout(60); }
+      if (act) { await page.keyboard.press("Escape"); const kept = page.getByRole("button", { name: "I have kept it" }); if (await kept.count()) await kept.click(); await page.evaluate(() => { history.pushState(null, "", "/nowhere"); dispatchEvent(new PopStateEvent("popstate")); }); await page.waitForTimeout(60); }
     }
     for (const fault of faults) console.log(`${theme} ${width}: ${fault}`);
     complaints += faults.length;

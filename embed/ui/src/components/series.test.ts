@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { aligned, csv, smooth } from "./series";
+import { commonTimes, grouped, aligned, csv, smooth, type Series } from "./series";
 
 describe("smoothing", () => {
   test("off gives the values back", () => expect(smooth([3, 1, 2], 0)).toEqual([3, 1, 2]));
@@ -32,5 +32,38 @@ describe("series on one axis", () => {
     expect(column?.includes(99)).toBe(true);
     expect(column?.every((v) => v === null || values.includes(v))).toBe(true);
     expect(column?.filter((v) => v !== null).length).toBeGreaterThan(95);
+  });
+});
+
+describe("lines of a group", () => {
+  const line = (times: number[], values: number[]): Series => ({ name: "", times, values });
+
+  test("come to their mean and its spread at common times, each only as long as it lasts", () => {
+    const a = line([0, 10], [0, 10]);
+    const b = line([0, 5], [4, 4]);
+    const times = commonTimes([a, b], 5);
+    expect(times).toEqual([0, 2.5, 5, 7.5, 10]);
+    const range = grouped("g", [a, b], times, "range");
+    expect(range.values).toEqual([2, 3.25, 4.5, 7.5, 10]);
+    expect(range.low).toEqual([0, 2.5, 4, 7.5, 10]);
+    expect(range.high).toEqual([4, 4, 5, 7.5, 10]);
+    const deviation = grouped("g", [a, b], times, "deviation");
+    expect(deviation.low?.[0]).toBeCloseTo(2 - Math.sqrt(8));
+    expect(deviation.high?.[4]).toBe(10);
+  });
+
+  test("may be empty, or one point", () => {
+    expect(commonTimes([line([], [])])).toEqual([]);
+    expect(grouped("g", [line([], [])], [1, 2], "range").times).toEqual([]);
+    const one = line([7], [3]);
+    expect(grouped("g", [one], commonTimes([one]), "deviation")).toEqual({ name: "g", times: [7], values: [3], low: [3], high: [3] });
+  });
+
+  test("of one line are that line", () => {
+    const wave = line(Array.from({ length: 100 }, (_, i) => 1.7e9 + i * 60), Array.from({ length: 100 }, (_, i) => Math.sin(i / 9)));
+    const times = commonTimes([wave], 100);
+    const same = grouped("g", [wave], times, "range");
+    expect(same.times.length).toBe(100);
+    for (const [i, v] of same.values.entries()) expect(v).toBeCloseTo(wave.values[i] ?? NaN, 4);
   });
 });

@@ -4,6 +4,59 @@ export interface Series {
   /** Unix seconds, rising. */
   times: number[];
   values: number[];
+  /** Around the values, where the line stands for several: between which they spread. */
+  low?: number[];
+  high?: number[];
+}
+
+/** How far the lines of a group spread: their standard deviation, or from the least to the most. */
+export type Spread = "deviation" | "range";
+
+/** Times that several lines can be read at, from the first of any to the last of any. */
+export function commonTimes(series: Series[], steps = 300): number[] {
+  let first = Infinity;
+  let last = -Infinity;
+  for (const s of series) {
+    if (s.times.length === 0) continue;
+    first = Math.min(first, s.times[0] as number);
+    last = Math.max(last, s.times[s.times.length - 1] as number);
+  }
+  if (first > last) return [];
+  if (first === last) return [first];
+  return Array.from({ length: steps }, (_, i) => first + ((last - first) * i) / (steps - 1));
+}
+
+/**
+ * The mean of lines at the given times and how far they spread there. Between its
+ * points a line is straight; before its first and after its last it has no say.
+ */
+export function grouped(name: string, series: Series[], times: number[], spread: Spread): Series {
+  const out = { name, times: [] as number[], values: [] as number[], low: [] as number[], high: [] as number[] };
+  const at = series.map(() => 0); // the point before the time, for each line
+  const slip = 1e-9 * Math.max(1, Math.abs(times[times.length - 1] ?? 0));
+  for (const t of times) {
+    const present: number[] = [];
+    for (const [k, s] of series.entries()) {
+      let i = at[k] as number;
+      while (i + 1 < s.times.length && (s.times[i + 1] as number) <= t) i++;
+      at[k] = i;
+      const [t0, t1] = [s.times[i], s.times[i + 1]];
+      const [v0, v1] = [s.values[i], s.values[i + 1]];
+      if (t0 === undefined || v0 === undefined || t < t0 - slip) continue;
+      if (t1 === undefined || v1 === undefined || t <= t0) {
+        if (t <= t0 + slip) present.push(v0);
+      } else present.push(v0 + ((v1 - v0) * (t - t0)) / (t1 - t0));
+    }
+    if (present.length === 0) continue;
+    const mean = present.reduce((a, b) => a + b, 0) / present.length;
+    const [least, most] = [Math.min(...present), Math.max(...present)];
+    const deviation = present.length > 1 ? Math.sqrt(present.reduce((sum, v) => sum + (v - mean) ** 2, 0) / (present.length - 1)) : 0;
+    out.times.push(t);
+    out.values.push(mean);
+    out.low.push(spread === "range" ? least : mean - deviation);
+    out.high.push(spread === "range" ? most : mean + deviation);
+  }
+  return out;
 }
 
 /**

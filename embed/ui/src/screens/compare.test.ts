@@ -2,7 +2,7 @@ import { describe, expect, test, vi } from "vitest";
 import type { Project } from "./projects";
 
 vi.stubGlobal("navigator", { language: "en-GB" });
-const { bestOf, compare, letter } = await import("./compare");
+const { bestOf, compare, groupKeys, letter } = await import("./compare");
 
 describe("the best", () => {
   for (const [values, better, want] of [
@@ -28,3 +28,11 @@ test("lines that are the same everywhere are told from those that differ", () =>
 });
 
 test("letters go on after Z", () => expect([0, 25, 26, 51, 52].map(letter)).toEqual(["A", "Z", "AA", "AZ", "BA"]));
+
+test("projects are grouped by what some share, and not into more groups than colours", () => {
+  const projects = Array.from({ length: 12 }, (_, i) => ({ status: "active", problem_class: i % 2 ? "nlp" : null, team_size: i + 1, attributes: i < 3 ? { gpu: i > 0 } : {} })) as unknown as Project[];
+  const keys = groupKeys(projects);
+  expect(keys.map((k) => k.key)).toEqual(["problem_class", "status", "attributes.gpu"]);
+  expect([...new Set(projects.map((p) => keys[0]?.of(p)))]).toEqual(["not given", "NLP"]);
+  expect([...new Set(projects.map((p) => keys[2]?.of(p)))]).toEqual(["false", "true", "not given"]);
+});

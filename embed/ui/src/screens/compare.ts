@@ -76,3 +76,25 @@ export function bestOf(values: (number | string | null)[], better?: "high" | "lo
 export function letter(index: number): string {
   return index < 26 ? String.fromCharCode(65 + index) : letter(Math.floor(index / 26) - 1) + letter(index % 26);
 }
+
+/** What projects can be grouped by: what some of them share. */
+export interface GroupKey {
+  key: string;
+  label: string;
+  of: (p: Project) => string;
+}
+
+/** The ways to group projects, none into more groups than can be told apart by colour. */
+export function groupKeys(projects: Project[], most = 8): GroupKey[] {
+  const none = "not given";
+  const all: GroupKey[] = [
+    { key: "problem_class", label: "Problem class", of: (p) => (p.problem_class ? words(p.problem_class) : none) },
+    { key: "status", label: "Status", of: (p) => words(p.status) },
+    { key: "team_size", label: "Team size", of: (p) => (p.team_size ? integer(p.team_size) : none) },
+    ...[...new Set(projects.flatMap((p) => Object.keys(p.attributes ?? {})))].sort().map((name) => ({ key: `attributes.${name}`, label: name, of: (p: Project) => String(p.attributes?.[name] ?? none) })),
+  ];
+  return all.filter((k) => {
+    const groups = new Set(projects.map(k.of));
+    return groups.size <= most && !(groups.size === 1 && groups.has(none));
+  });
+}

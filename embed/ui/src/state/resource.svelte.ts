@@ -5,7 +5,8 @@ import { asProblem, type Problem } from "../api/problem";
  * it is not there. A newer request makes the answer of an older one void.
  */
 export class Resource<T> {
-  value = $state<T | undefined>(undefined);
+  /** It is replaced whole, never changed in parts: watching each point of a curve would cost more than to draw it. */
+  value = $state.raw<T | undefined>(undefined);
   problem = $state<Problem | null>(null);
   loading = $state(false);
   #turn = 0;
@@ -45,11 +46,34 @@ export class Pages<T extends { id: string }> {
   #next: string | null = null;
   #turn = 0;
   more = $state(false);
+  /** Rises with every list that begins anew, and not with one that is refreshed. */
+  turned = $state(0);
 
   constructor(private read: (cursor: string | undefined) => Promise<Page<T>>) {}
 
   async restart(): Promise<void> {
     await this.#fetch(undefined, true);
+  }
+
+  /**
+   * Reads anew what is there, page by page, and shows it all at once: what is in sight
+   * stays where it is. It leaves a list alone that is being read, or longer than `most`,
+   * and one that the server does not answer.
+   */
+  async refresh(most = 500): Promise<void> {
+    if (this.loading || !this.begun || this.items.length > most) return;
+    const turn = this.#turn;
+    const items: T[] = [];
+    let cursor: string | null = null;
+    do {
+      const page: Page<T> | null = await this.read(cursor ?? undefined).catch(() => null);
+      if (page === null || turn !== this.#turn) return;
+      items.push(...page.items);
+      cursor = page.next_cursor;
+    } while (cursor !== null && items.length < this.items.length);
+    this.items = items;
+    this.#next = cursor;
+    this.more = cursor !== null;
   }
 
   async loadMore(): Promise<void> {
@@ -78,6 +102,7 @@ export class Pages<T extends { id: string }> {
       const page = await this.read(cursor);
       if (turn !== this.#turn) return;
       this.items = anew ? page.items : [...this.items, ...page.items];
+      if (anew) this.turned++;
       this.#next = page.next_cursor;
       this.more = page.next_cursor !== null;
       this.begun = true;
