@@ -14,7 +14,7 @@ var tenantFields = []field{
 	{flag: "max-users", member: "max_users", kind: countField, unit: "N", help: "how many users it may hold"},
 	{flag: "max-projects", member: "max_projects", kind: countField, unit: "N", help: "how many projects it may hold"},
 	{flag: "max-artifacts", member: "max_artifacts", kind: countField, unit: "N", help: "how many artifacts it may hold"},
-	{flag: "max-storage-bytes", member: "max_storage_bytes", kind: countField, unit: "BYTES", help: "how much content it may hold"},
+	{flag: "max-storage-bytes", member: "max_storage_bytes", kind: countField, unit: "BYTES", help: "how much content it may hold, with its metrics and other records"},
 	{flag: "metadata", member: "metadata", kind: objectField, unit: "JSON", help: "free JSON object"},
 }
 

@@ -693,7 +693,7 @@ type NewTenant struct {
 	MaxArtifacts *int64 `json:"max_artifacts,omitempty"`
 	// How many projects the tenant may hold
 	MaxProjects *int64 `json:"max_projects,omitempty"`
-	// How many bytes of content the tenant may hold, the same content counted once
+	// How many bytes the tenant may hold: of content, the same counted once, and, by an estimate, of points of metrics, usages, team members, runs and predictions
 	MaxStorageBytes *int64 `json:"max_storage_bytes,omitempty"`
 	// How many users the tenant may hold
 	MaxUsers *int64 `json:"max_users,omitempty"`
@@ -977,7 +977,7 @@ type Problem struct {
 	Limit int64 `json:"limit"`
 	// Names this request in the server's log
 	RequestID string `json:"request_id"`
-	// What there may be no more of: users, projects, artifacts, storage_bytes or roles of the tenant, api_tokens of the user, hooks or pipeline_runs (in a week) of the project
+	// What there may be no more of: users, projects, artifacts, storage_bytes or roles of the tenant, api_tokens of the user, members, usages, hooks or pipeline_runs (in a week) of the project
 	Resource string `json:"resource"`
 	// The HTTP status
 	Status int64 `json:"status"`
@@ -1417,7 +1417,7 @@ type Tenant struct {
 	MaxArtifacts int64 `json:"max_artifacts"`
 	// How many projects the tenant may hold
 	MaxProjects int64 `json:"max_projects"`
-	// How many bytes of content the tenant may hold, the same content counted once
+	// How many bytes the tenant may hold: of content, the same counted once, and, by an estimate, of points of metrics, usages, team members, runs and predictions
 	MaxStorageBytes int64 `json:"max_storage_bytes"`
 	// How many users the tenant may hold
 	MaxUsers int64 `json:"max_users"`
@@ -1449,7 +1449,7 @@ type TenantFieldsPatch struct {
 	MaxArtifacts *int64 `json:"max_artifacts,omitempty"`
 	// How many projects the tenant may hold
 	MaxProjects *int64 `json:"max_projects,omitempty"`
-	// How many bytes of content the tenant may hold, the same content counted once
+	// How many bytes the tenant may hold: of content, the same counted once, and, by an estimate, of points of metrics, usages, team members, runs and predictions
 	MaxStorageBytes *int64 `json:"max_storage_bytes,omitempty"`
 	// How many users the tenant may hold
 	MaxUsers *int64 `json:"max_users,omitempty"`
@@ -1526,7 +1526,7 @@ type UsageList struct {
 type Use struct {
 	Artifacts int64 `json:"artifacts"`
 	Projects  int64 `json:"projects"`
-	// Bytes of content held, the same content counted once
+	// Bytes held of content, the same counted once, and, by an estimate, of points of metrics (40 each and their metadata), usages, team members, runs and predictions (400 each and their texts)
 	StorageBytes int64 `json:"storage_bytes"`
 	Users        int64 `json:"users"`
 }

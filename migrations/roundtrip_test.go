@@ -16,7 +16,7 @@ import (
 // tables that it makes anew. Series are compared by their points.
 var derived = map[string][]string{
 	"artifacts":      {"usage_count", "avg_impact_score", "impact_sum", "impact_count", "search_id"},
-	"tenant_use":     {"projects", "artifacts", "storage_bytes"},
+	"tenant_use":     {"projects", "artifacts", "storage_bytes", "record_bytes"},
 	"blobs":          {"refs"},
 	"series":         nil,
 	"points":         nil,

@@ -61,7 +61,7 @@ type Violation struct {
 
 // Limit says which limit of a tenant, or of a user, was reached.
 type Limit struct {
-	Resource string // users, projects, artifacts, storage_bytes; roles of a tenant; api_tokens of a user; hooks, pipeline_runs of a project
+	Resource string // users, projects, artifacts, storage_bytes; roles of a tenant; api_tokens of a user; members, usages, hooks, pipeline_runs of a project
 	Limit    int64
 	Current  int64
 }

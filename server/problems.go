@@ -26,7 +26,7 @@ type Problem struct {
 	Detail    string              `json:"detail,omitempty" doc:"This failure, in words"`
 	RequestID string              `json:"request_id,omitempty" doc:"Names this request in the server's log"`
 	Errors    []problem.Violation `json:"errors,omitempty" doc:"Every value that is wrong"`
-	Resource  string              `json:"resource,omitempty" doc:"What there may be no more of: users, projects, artifacts, storage_bytes or roles of the tenant, api_tokens of the user, hooks or pipeline_runs (in a week) of the project"`
+	Resource  string              `json:"resource,omitempty" doc:"What there may be no more of: users, projects, artifacts, storage_bytes or roles of the tenant, api_tokens of the user, members, usages, hooks or pipeline_runs (in a week) of the project"`
 	Limit     *int64              `json:"limit,omitempty" doc:"How much of it there may be"`
 	Current   *int64              `json:"current,omitempty" doc:"How much of it there is"`
 
@@ -47,7 +47,7 @@ var classes = []class{
 	{problem.Malformed, 400, "The request cannot be read", "The body is not JSON in UTF-8, repeats a name, or a parameter does not have the form it must have. The errors say where."},
 	{problem.Unauthenticated, 401, "No valid credential", "The request carries no access token or API token, or one that has expired, was revoked, or belongs to a user or tenant that is no longer active. Log in again, or refresh the session."},
 	{problem.Forbidden, 403, "Not permitted", "You are known, but none of your roles permits this. A tenant_admin of your tenant can give you one that does."},
-	{problem.LimitReached, 403, "A limit is reached", "There are as many of this resource as there may be. Delete something. The operator of the installation can also give your tenant a higher limit of users, projects, artifacts and bytes of content; how many roles a tenant, how many API tokens a user, and how many hooks and runs in a week a project may have is fixed. Trying again does not help, which is why this is not 429."},
+	{problem.LimitReached, 403, "A limit is reached", "There are as many of this resource as there may be. Delete something. The operator of the installation can also give your tenant a higher limit of users, projects, artifacts and bytes of storage, which content takes and, by an estimate, points of metrics, usages, team members, runs and predictions; how many roles a tenant, how many API tokens a user, and how many team members (1000), usages (10 000), hooks and runs in a week a project may have is fixed. Trying again does not help, which is why this is not 429."},
 	{problem.NotFound, 404, "Not found", "There is nothing at this address, or nothing of your tenant has this id. What belongs to another tenant is not found either."},
 	{problem.MethodNotAllowed, 405, "Method not allowed", "The address exists, the method does not. The Allow header lists those that do."},
 	{problem.NotAcceptable, 406, "Not acceptable", "The server answers in application/json and cannot answer in what the Accept header asks for."},

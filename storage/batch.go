@@ -20,6 +20,7 @@ type run struct {
 	project    tenancy.ID
 	metricType string
 	points     []int // indexes into the batch, in the order they came
+	metadata   int64 // bytes of it
 }
 
 // newBatch validates points and sorts them by series. It is the work that needs
@@ -43,6 +44,7 @@ func newBatch(points []tracking.Point, place func(i int) string) (*batch, error)
 			b.runs = append(b.runs, r)
 		}
 		r.points = append(r.points, i)
+		r.metadata += keptBytes(p.Metadata)
 	}
 	return b, nil
 }
@@ -96,6 +98,16 @@ func (b *batch) total(r *run, now tenancy.Time) total {
 	}
 	return t
 }
+
+// bytes is what the batch's points count towards the tenant's storage.
+func (b *batch) bytes() (n int64) {
+	for _, r := range b.runs {
+		n += r.bytes()
+	}
+	return n
+}
+
+func (r *run) bytes() int64 { return pointBytes*int64(len(r.points)) + r.metadata }
 
 // projects returns the distinct projects of the batch.
 func (b *batch) projects() []tenancy.ID {

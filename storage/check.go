@@ -68,6 +68,7 @@ func checkDatabase(ctx context.Context, c *conn, counted bool) (faults []error) 
 // is. Deleted tenants' rows are on their way out and are not counted.
 var counters = []struct{ name, statement string }{
 	{"users", countedUsers}, {"projects", countedProjects}, {"artifacts", countedArtifacts}, {"bytes", countedBytes},
+	{"bytes of records", countedRecords}, {"bytes of metadata of a series", countedMetadata},
 	{"points of a series", countedPoints}, {"usages of an artifact", countedUsages},
 	{"billionths of impact of an artifact", countedImpacts}, {"scores of an artifact", countedScores},
 	{"artifacts with a content", countedRefs},
@@ -82,6 +83,15 @@ const (
 		FROM tenants t JOIN tenant_use u ON u.tenant_id = t.id WHERE t.deleted_at IS NULL AND u.artifacts <> actual`
 	countedBytes = `SELECT u.tenant_id, u.storage_bytes, (SELECT coalesce(sum(size_bytes), 0) FROM blobs b WHERE b.tenant_id = u.tenant_id) AS actual
 		FROM tenants t JOIN tenant_use u ON u.tenant_id = t.id WHERE t.deleted_at IS NULL AND u.storage_bytes <> actual`
+	countedRecords = `SELECT u.tenant_id, u.record_bytes,
+			(SELECT coalesce(sum(40 + coalesce(octet_length(p.metadata), 0)), 0) FROM series s JOIN points p ON p.series = s.id WHERE s.tenant_id = u.tenant_id)
+			+ (SELECT coalesce(sum(400 + octet_length(a.context)), 0) FROM artifact_usage a WHERE a.tenant_id = u.tenant_id)
+			+ (SELECT 400 * count(*) FROM team_members m WHERE m.tenant_id = u.tenant_id)
+			+ (SELECT 400 * count(*) FROM pipeline_runs r WHERE r.tenant_id = u.tenant_id)
+			+ (SELECT coalesce(sum(400 + octet_length(d.inputs) + octet_length(d.explanation)), 0) FROM predictions d WHERE d.tenant_id = u.tenant_id) AS actual
+		FROM tenants t JOIN tenant_use u ON u.tenant_id = t.id WHERE t.deleted_at IS NULL AND u.record_bytes <> actual`
+	countedMetadata = `SELECT s.tenant_id, s.metadata_bytes, (SELECT coalesce(sum(octet_length(p.metadata)), 0) FROM points p WHERE p.series = s.id) AS actual
+		FROM tenants t JOIN series s ON s.tenant_id = t.id WHERE t.deleted_at IS NULL AND s.metadata_bytes <> actual`
 	countedPoints = `SELECT s.tenant_id, s.points, (SELECT count(*) FROM points p WHERE p.series = s.id) AS actual
 		FROM tenants t JOIN series s ON s.tenant_id = t.id WHERE t.deleted_at IS NULL AND s.points <> actual`
 	countedUsages = `SELECT a.tenant_id, a.usage_count, (SELECT count(*) FROM artifact_usage u WHERE u.tenant_id = a.tenant_id AND u.artifact_id = a.id) AS actual

@@ -27,11 +27,13 @@ const (
 	selectDerivedAfter = `SELECT time FROM derived_points WHERE tenant_id = $1 AND project_id = $2 AND metric_type = $3 AND time > $4
 		ORDER BY time LIMIT 1`
 
-	selectPointValue = `SELECT value FROM points WHERE series = $1 AND time = $2 AND seq = $3`
+	selectPointValue = `SELECT value, coalesce(octet_length(metadata), 0) FROM points WHERE series = $1 AND time = $2 AND seq = $3`
 
 	updatePoint = `UPDATE points SET value = $4, metadata = $5 WHERE series = $1 AND time = $2 AND seq = $3`
 
 	selectSeriesBounds = `SELECT id, points, value_min, value_max, value_sum, last_value FROM series WHERE tenant_id = $1 AND project_id = $2 AND metric_type = $3`
+
+	growSeriesMetadata = `UPDATE series SET metadata_bytes = metadata_bytes + $4 WHERE tenant_id = $1 AND project_id = $2 AND metric_type = $3`
 
 	selectPointBounds = `SELECT min(value), max(value), sum(value) FROM points WHERE series = $1`
 
@@ -98,11 +100,17 @@ func (t *Tenant) putDerived(tx *Tx, project tenancy.ID, m tracking.Measure, week
 
 func (t *Tenant) addDerived(tx *Tx, project tenancy.ID, m tracking.Measure, week tenancy.Time) error {
 	sum := total{min: m.Value, max: m.Value, sum: m.Value, firstTime: week, lastTime: week, last: m.Value}
-	series, seq, err := t.addToSeries(tx, &run{project: project, metricType: m.MetricType, points: []int{0}}, sum)
+	metadata := provenance(m)
+	added := run{project: project, metricType: m.MetricType, points: []int{0}, metadata: int64(len(metadata))}
+	series, seq, err := t.addToSeries(tx, &added, sum)
 	if err != nil {
 		return err
 	}
-	if _, err := tx.exec(insertPoint, series, week, seq, m.Value, provenance(m)); err != nil {
+	if _, err := tx.exec(insertPoint, series, week, seq, m.Value, metadata); err != nil {
+		return err
+	}
+	// A few bytes a week: the run that they are derived of was held to the limit.
+	if _, err := tx.exec(countRecords, t.scope.Tenant(), added.bytes()); err != nil {
 		return err
 	}
 	_, err = tx.exec(insertDerived, t.scope.Tenant(), project, m.MetricType, week, seq)
@@ -162,18 +170,22 @@ const exactBounds = 5000
 // replacePoint changes the value of a point and the summary of its series. It fails
 // with errNoRow when there is no such point.
 func (t *Tenant) replacePoint(tx *Tx, project tenancy.ID, m tracking.Measure, at tenancy.Time, seq int64) error {
-	var series, points int64
+	var series, points, length int64
 	var old, low, high, sum, last float64
 	err := tx.queryRow(selectSeriesBounds, []any{t.scope.Tenant(), project, m.MetricType}, func(r row) {
 		series, points, low, high, sum, last = r.int(0), r.int(1), r.float(2), r.float(3), r.float(4), r.float(5)
 	})
 	if err == nil {
-		err = tx.queryRow(selectPointValue, []any{series, at, seq}, func(r row) { old = r.float(0) })
+		err = tx.queryRow(selectPointValue, []any{series, at, seq}, func(r row) { old, length = r.float(0), r.int(1) })
 	}
 	if err != nil {
 		return err
 	}
-	if _, err := tx.exec(updatePoint, series, at, seq, m.Value, provenance(m)); err != nil || old == m.Value {
+	metadata := provenance(m)
+	if _, err := tx.exec(updatePoint, series, at, seq, m.Value, metadata); err != nil {
+		return err
+	}
+	if err := t.growMetadata(tx, project, m, int64(len(metadata))-length); err != nil || old == m.Value {
 		return err
 	}
 	low, high, sum = min(low, m.Value), max(high, m.Value), sum+m.Value-old
@@ -187,5 +199,17 @@ func (t *Tenant) replacePoint(tx *Tx, project tenancy.ID, m tracking.Measure, at
 		sum = min(max(sum, -math.MaxFloat64), math.MaxFloat64) // as addToSeries keeps it
 		_, err = tx.exec(updateSeriesBounds, t.scope.Tenant(), project, m.MetricType, low, high, sum, last)
 	}
+	return err
+}
+
+// growMetadata counts that a point has so many bytes of metadata more than it had.
+func (t *Tenant) growMetadata(tx *Tx, project tenancy.ID, m tracking.Measure, bytes int64) error {
+	if bytes == 0 {
+		return nil
+	}
+	if _, err := tx.exec(growSeriesMetadata, t.scope.Tenant(), project, m.MetricType, bytes); err != nil {
+		return err
+	}
+	_, err := tx.exec(countRecords, t.scope.Tenant(), bytes)
 	return err
 }

@@ -12,13 +12,14 @@ type portableSeries struct {
 	project tenancy.ID
 	metric  string
 	points  int64
+	bytes   int64 // of their metadata
 	total   total
 }
 
 const (
 	insertPortableSeries = `INSERT INTO series (tenant_id, project_id, metric_type) VALUES ($1, $2, $3)`
 
-	sumPortableSeries = `UPDATE series SET points = $4, value_min = $5, value_max = $6, value_sum = $7, first_time = $8, last_time = $9, last_value = $10
+	sumPortableSeries = `UPDATE series SET points = $4, value_min = $5, value_max = $6, value_sum = $7, first_time = $8, last_time = $9, last_value = $10, metadata_bytes = $11
 		WHERE tenant_id = $1 AND project_id = $2 AND metric_type = $3`
 )
 
@@ -38,6 +39,9 @@ func (i *tenantImport) insertPoint(tx *Tx, row portableRow) error {
 	if _, err := tx.exec(insertPoint, i.series, at, seq, value, row.values[5]); err != nil {
 		return err
 	}
+	if metadata, some := row.values[5].(string); some {
+		i.sum.bytes += int64(len(metadata))
+	}
 	s := &i.sum.total
 	if i.sum.points++; i.sum.points == 1 {
 		s.firstTime = at
@@ -51,13 +55,17 @@ func (i *tenantImport) insertPoint(tx *Tx, row portableRow) error {
 	return err
 }
 
-// sumSeries writes the summary of the series whose last point has come.
+// sumSeries writes the summary of the series whose last point has come, and counts
+// what its points take.
 func (i *tenantImport) sumSeries(tx *Tx) error {
 	if i.sum == nil {
 		return nil
 	}
 	s := i.sum.total
-	_, err := tx.exec(sumPortableSeries, i.id, i.sum.project, i.sum.metric, i.sum.points, s.min, s.max, s.sum, s.firstTime, s.lastTime, s.last)
+	_, err := tx.exec(sumPortableSeries, i.id, i.sum.project, i.sum.metric, i.sum.points, s.min, s.max, s.sum, s.firstTime, s.lastTime, s.last, i.sum.bytes)
+	if err == nil {
+		_, err = tx.exec(countRecords, i.id, pointBytes*i.sum.points+i.sum.bytes)
+	}
 	return err
 }
 

@@ -241,6 +241,7 @@ type legacyWriter struct {
 	table   *legacyTable
 	now     tenancy.Time
 	came    int64               // rows that came in
+	points  int64               // bytes that points among them count
 	touched map[tenancy.ID]bool // artifacts whose uses came in
 	misfits []LegacyMisfit
 }
@@ -418,18 +419,21 @@ func legacyRoleNames(r *legacyReader) []string {
 func (w *legacyWriter) insertPoint(values []any) error {
 	project, kind, value, at, metadata := values[0], values[1], values[2], values[3], values[4]
 	var series, seq int64
-	err := w.tx.QueryRowContext(w.ctx, `INSERT INTO series (tenant_id, project_id, metric_type, points, value_min, value_max, value_sum, first_time, last_time, last_value)
-		VALUES ($1, $2, $3, 1, $4, $4, $4, $5, $5, $4) ON CONFLICT (tenant_id, project_id, metric_type) DO UPDATE SET points = points + 1,
-		value_min = min(value_min, $4), value_max = max(value_max, $4), value_sum = max(min(value_sum + $4, 1.7976931348623157e308), -1.7976931348623157e308), first_time = min(first_time, $5),
-		last_value = CASE WHEN last_time > $5 THEN last_value ELSE $4 END, last_time = max(last_time, $5) RETURNING id, points`,
-		w.tenant[:], project, kind, value, at).Scan(&series, &seq)
-	if err != nil {
-		return err
-	}
 	if metadata == "{}" {
 		metadata = nil
 	}
+	err := w.tx.QueryRowContext(w.ctx, `INSERT INTO series (tenant_id, project_id, metric_type, points, value_min, value_max, value_sum, first_time, last_time, last_value, metadata_bytes)
+		VALUES ($1, $2, $3, 1, $4, $4, $4, $5, $5, $4, coalesce(octet_length($6), 0)) ON CONFLICT (tenant_id, project_id, metric_type) DO UPDATE SET points = points + 1,
+		metadata_bytes = series.metadata_bytes + excluded.metadata_bytes,
+		value_min = min(value_min, $4), value_max = max(value_max, $4), value_sum = max(min(value_sum + $4, 1.7976931348623157e308), -1.7976931348623157e308), first_time = min(first_time, $5),
+		last_value = CASE WHEN last_time > $5 THEN last_value ELSE $4 END, last_time = max(last_time, $5) RETURNING id, points`,
+		w.tenant[:], project, kind, value, at, metadata).Scan(&series, &seq)
+	if err != nil {
+		return err
+	}
 	w.came++
+	text, _ := metadata.(string)
+	w.points += pointBytes + int64(len(text))
 	return w.exec(insertPoint, series, at, seq, value, metadata)
 }
 
@@ -474,6 +478,11 @@ const (
 func (w *legacyWriter) finish() error {
 	if r, counted := admitted[w.table.name]; counted && w.came > 0 {
 		if err := errors.Join(w.exec(r.give, w.tenant[:], -w.came), w.exec(r.admit, w.tenant[:])); err != nil {
+			return err
+		}
+	}
+	if w.points > 0 {
+		if err := w.exec(countRecords, w.tenant[:], w.points); err != nil {
 			return err
 		}
 	}

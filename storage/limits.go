@@ -19,7 +19,14 @@ var (
 	projects  = resource{"projects", takeProjects, readProjects}
 	artifacts = resource{"artifacts", takeArtifacts, readArtifacts}
 	bytesHeld = resource{"storage_bytes", takeBytes, readBytes}
+
+	// recordBytes are of the same limit: what the tenant's records take.
+	recordBytes = resource{"storage_bytes", takeRecords, readBytes}
 )
+
+// pointBytes is about what a point of a metric takes on disk, beside its metadata.
+// What other records take, their triggers say (migrations/00011_records.sql).
+const pointBytes = 40
 
 const (
 	takeUsers = `UPDATE tenant_use SET users = users + $2 WHERE tenant_id = $1 AND users + $2 <=
@@ -28,18 +35,22 @@ const (
 		(SELECT max_projects FROM tenants WHERE id = $1 AND deleted_at IS NULL)`
 	takeArtifacts = `UPDATE tenant_use SET artifacts = artifacts + $2 WHERE tenant_id = $1 AND artifacts + $2 <=
 		(SELECT max_artifacts FROM tenants WHERE id = $1 AND deleted_at IS NULL)`
-	takeBytes = `UPDATE tenant_use SET storage_bytes = storage_bytes + $2 WHERE tenant_id = $1 AND storage_bytes + $2 <=
+	takeBytes = `UPDATE tenant_use SET storage_bytes = storage_bytes + $2 WHERE tenant_id = $1 AND storage_bytes + record_bytes + $2 <=
+		(SELECT max_storage_bytes FROM tenants WHERE id = $1 AND deleted_at IS NULL)`
+	takeRecords = `UPDATE tenant_use SET record_bytes = record_bytes + $2 WHERE tenant_id = $1 AND storage_bytes + record_bytes + $2 <=
 		(SELECT max_storage_bytes FROM tenants WHERE id = $1 AND deleted_at IS NULL)`
 
 	readUsers     = `SELECT u.users, t.max_users FROM tenant_use u JOIN tenants t ON t.id = u.tenant_id WHERE u.tenant_id = $1 AND t.deleted_at IS NULL`
 	readProjects  = `SELECT u.projects, t.max_projects FROM tenant_use u JOIN tenants t ON t.id = u.tenant_id WHERE u.tenant_id = $1 AND t.deleted_at IS NULL`
 	readArtifacts = `SELECT u.artifacts, t.max_artifacts FROM tenant_use u JOIN tenants t ON t.id = u.tenant_id WHERE u.tenant_id = $1 AND t.deleted_at IS NULL`
-	readBytes     = `SELECT u.storage_bytes, t.max_storage_bytes FROM tenant_use u JOIN tenants t ON t.id = u.tenant_id WHERE u.tenant_id = $1 AND t.deleted_at IS NULL`
+	readBytes     = `SELECT u.storage_bytes + u.record_bytes, t.max_storage_bytes FROM tenant_use u JOIN tenants t ON t.id = u.tenant_id WHERE u.tenant_id = $1 AND t.deleted_at IS NULL`
 
 	giveUsers     = `UPDATE tenant_use SET users = users - $2 WHERE tenant_id = $1`
 	giveProjects  = `UPDATE tenant_use SET projects = projects - $2 WHERE tenant_id = $1`
 	giveArtifacts = `UPDATE tenant_use SET artifacts = artifacts - $2 WHERE tenant_id = $1`
 	giveBytes     = `UPDATE tenant_use SET storage_bytes = storage_bytes - $2 WHERE tenant_id = $1`
+
+	countRecords = `UPDATE tenant_use SET record_bytes = record_bytes + $2 WHERE tenant_id = $1`
 )
 
 // take reserves n of a resource for the tenant, or answers limit-reached.
@@ -52,6 +63,20 @@ func (tx *Tx) take(tenant tenancy.ID, r resource, n int64) error {
 	err = tx.queryRow(r.read, []any{tenant}, func(row row) { limit.Current, limit.Limit = row.int(0), row.int(1) })
 	if err != nil {
 		return notFound(err, "tenant") // deleted since the caller was authenticated
+	}
+	return limitReached(limit)
+}
+
+// requireRoom answers limit-reached when the tenant's storage is full, for a record
+// that is counted as it is inserted.
+func (tx *Tx) requireRoom(tenant tenancy.ID) error {
+	limit := problem.Limit{Resource: bytesHeld.name}
+	err := tx.queryRow(readBytes, []any{tenant}, func(row row) { limit.Current, limit.Limit = row.int(0), row.int(1) })
+	if err != nil {
+		return notFound(err, "tenant")
+	}
+	if limit.Current < limit.Limit {
+		return nil
 	}
 	return limitReached(limit)
 }

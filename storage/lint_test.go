@@ -69,6 +69,7 @@ func TestTheLintFindsWhatItMust(t *testing.T) {
 var untenanted = map[string]string{
 	selectStaleTenants: "background work finds the tenants that have something to do by an index of just those",
 	countedPoints:      "the check of the whole installation reads every tenant",
+	countedMetadata:    "the check of the whole installation reads every tenant",
 	countedUsages:      "the check of the whole installation reads every tenant",
 	countedImpacts:     "the check of the whole installation reads every tenant",
 	countedScores:      "the check of the whole installation reads every tenant",

@@ -25,11 +25,11 @@ const (
 			WHEN value_sum + $7 < -1.7976931348623157e308 THEN -1.7976931348623157e308 ELSE value_sum + $7 END,
 		first_time = CASE WHEN first_time <= $8 THEN first_time ELSE $8 END,
 		last_value = CASE WHEN last_time > $9 THEN last_value ELSE $10 END,
-		last_time = CASE WHEN last_time > $9 THEN last_time ELSE $9 END
+		last_time = CASE WHEN last_time > $9 THEN last_time ELSE $9 END, metadata_bytes = metadata_bytes + $11
 		WHERE tenant_id = $1 AND project_id = $2 AND metric_type = $3 RETURNING id, points`
 
-	insertSeries = `INSERT INTO series (tenant_id, project_id, metric_type, points, value_min, value_max, value_sum, first_time, last_time, last_value)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id, points`
+	insertSeries = `INSERT INTO series (tenant_id, project_id, metric_type, points, value_min, value_max, value_sum, first_time, last_time, last_value, metadata_bytes)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id, points`
 
 	insertPoint = `INSERT INTO points (series, time, seq, value, metadata) VALUES ($1, $2, $3, $4, $5)`
 
@@ -157,6 +157,9 @@ func (t *Tenant) projectStatus(c *conn, id tenancy.ID) (status tracking.Status, 
 // insertBatch inserts the batch's points and brings the summaries of their
 // series up to date.
 func (t *Tenant) insertBatch(tx *Tx, b *batch) error {
+	if err := tx.take(t.scope.Tenant(), recordBytes, b.bytes()); err != nil {
+		return err
+	}
 	rows := pointRows{conn: tx.conn}
 	for _, r := range b.runs {
 		series, last, err := t.addToSeries(tx, r, b.total(r, tx.Now))
@@ -178,7 +181,7 @@ func (t *Tenant) insertBatch(tx *Tx, b *batch) error {
 // addToSeries counts a run in its series, which is made when it is missing, and
 // returns the series' key and the seq of the run's last point.
 func (t *Tenant) addToSeries(tx *Tx, r *run, sum total) (series, last int64, err error) {
-	args := []any{t.scope.Tenant(), r.project, r.metricType, len(r.points), sum.min, sum.max, sum.sum, sum.firstTime, sum.lastTime, sum.last}
+	args := []any{t.scope.Tenant(), r.project, r.metricType, len(r.points), sum.min, sum.max, sum.sum, sum.firstTime, sum.lastTime, sum.last, r.metadata}
 	read := func(r row) { series, last = r.int(0), r.int(1) }
 	err = tx.queryRow(addToSeries, args, read)
 	if errors.Is(err, errNoRow) {
@@ -197,14 +200,22 @@ const pointColumns = 5
 
 func (p *pointRows) add(series, time, seq int64, value float64, metadata tenancy.Object) error {
 	var kept any
-	if text := encodeObject(metadata); text != "{}" {
-		kept = text
+	if keptBytes(metadata) > 0 {
+		kept = string(metadata)
 	}
 	p.args = append(p.args, series, time, seq, value, kept)
 	if len(p.args) < pointsAtOnce*pointColumns {
 		return nil
 	}
 	return p.flush()
+}
+
+// keptBytes is how many bytes are kept of a point's metadata: none of an empty one.
+func keptBytes(metadata tenancy.Object) int64 {
+	if string(metadata) == "{}" {
+		return 0
+	}
+	return int64(len(metadata))
 }
 
 // flush inserts what is gathered, by the largest statements that it fills.

@@ -124,6 +124,9 @@ func (t *Tenant) Predict(ctx context.Context, asked tracking.PredictionRequest, 
 				return err
 			}
 		}
+		if err := tx.requireRoom(t.scope.Tenant()); err != nil {
+			return err
+		}
 		p.ID, p.TenantID, p.CreatedBy, p.CreatedAt = tenancy.NewID(), t.scope.Tenant(), t.author(), tx.Now
 		if err := t.insertPrediction(tx, &p, asked.Level); err != nil {
 			return err

@@ -132,6 +132,9 @@ func checkNotAhead(f *tracking.RunFields, now tenancy.Time) error {
 }
 
 func (t *Tenant) insertRun(tx *Tx, run *tracking.PipelineRun) error {
+	if err := tx.requireRoom(t.scope.Tenant()); err != nil {
+		return err
+	}
 	_, err := tx.exec(insertRun, run.ID, run.TenantID, run.ProjectID, run.Provider, run.RunID, run.Name, string(run.Status), run.Branch, run.CommitSHA,
 		run.CommittedAt, run.StartedAt, run.FinishedAt, run.SucceededAt, run.DurationSeconds, run.Deployment, run.Environment, run.Production != nil && *run.Production,
 		run.Week, run.CreatedAt)

@@ -11,7 +11,7 @@ import (
 )
 
 const tenantColumns = `t.id, t.name, t.slug, t.is_active, t.max_users, t.max_projects, t.max_artifacts, t.max_storage_bytes,
-	t.success_weights, t.metadata, t.created_at, t.updated_at, t.revision, u.users, u.projects, u.artifacts, u.storage_bytes,
+	t.success_weights, t.metadata, t.created_at, t.updated_at, t.revision, u.users, u.projects, u.artifacts, u.storage_bytes + u.record_bytes,
 	u.scores_stale_since`
 
 const (

@@ -19,7 +19,13 @@ const (
 
 	insertUsage = `INSERT INTO artifact_usage (id, tenant_id, artifact_id, project_id, used_at, impact_score, impact_source, context, created_by)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
+
+	countUsages = `SELECT count(*) FROM artifact_usage WHERE tenant_id = $1 AND project_id = $2`
 )
+
+// maxUsages bounds the usages of one project: its end scores all of them in one
+// write.
+const maxUsages = 10_000
 
 // An artifact's counters change by what its usages' rows say, in one statement
 // for every occasion: d has, for each artifact, the uses, the impact and the
@@ -84,7 +90,8 @@ func usagesWithin(column string) listing {
 
 // UseArtifact records one use of an artifact in a project of the same tenant,
 // and counts it. Without a reported score the usage has the project's success
-// score for as long as the project is completed.
+// score for as long as the project is completed. It fails with LimitReached above
+// maxUsages for the project, and when the tenant's storage is full.
 func (t *Tenant) UseArtifact(ctx context.Context, artifact tenancy.ID, fields registry.UsageFields, request Idempotency) (u registry.Usage, replayed bool, err error) {
 	if err := fields.Validate(); err != nil {
 		return u, false, err
@@ -106,6 +113,12 @@ func (t *Tenant) UseArtifact(ctx context.Context, artifact tenancy.ID, fields re
 		}
 		p, err := t.project(tx.conn, fields.ProjectID)
 		if err != nil {
+			return err
+		}
+		if err := tx.below("usages", maxUsages, countUsages, t.scope.Tenant(), p.ID); err != nil {
+			return err
+		}
+		if err := tx.requireRoom(t.scope.Tenant()); err != nil {
 			return err
 		}
 		u = registry.Usage{ID: id, TenantID: t.scope.Tenant(), ArtifactID: artifact, ProjectID: p.ID, UsedAt: tx.Now,

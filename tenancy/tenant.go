@@ -15,7 +15,7 @@ type Limits struct {
 	MaxUsers        int64 `json:"max_users" minimum:"0" required:"false" doc:"How many users the tenant may hold"`
 	MaxProjects     int64 `json:"max_projects" minimum:"0" required:"false" doc:"How many projects the tenant may hold"`
 	MaxArtifacts    int64 `json:"max_artifacts" minimum:"0" required:"false" doc:"How many artifacts the tenant may hold"`
-	MaxStorageBytes int64 `json:"max_storage_bytes" minimum:"0" required:"false" doc:"How many bytes of content the tenant may hold, the same content counted once"`
+	MaxStorageBytes int64 `json:"max_storage_bytes" minimum:"0" required:"false" doc:"How many bytes the tenant may hold: of content, the same counted once, and, by an estimate, of points of metrics, usages, team members, runs and predictions"`
 }
 
 // DefaultLimits are a new tenant's limits.
@@ -28,7 +28,7 @@ type Use struct {
 	Users        int64 `json:"users"`
 	Projects     int64 `json:"projects"`
 	Artifacts    int64 `json:"artifacts"`
-	StorageBytes int64 `json:"storage_bytes" doc:"Bytes of content held, the same content counted once"`
+	StorageBytes int64 `json:"storage_bytes" doc:"Bytes held of content, the same counted once, and, by an estimate, of points of metrics (40 each and their metadata), usages, team members, runs and predictions (400 each and their texts)"`
 }
 
 // SuccessWeights weighs the parts of a project's success score. Weights are
