@@ -90,11 +90,24 @@ func ExportTenantDir(ctx context.Context, dir, tenant string, out io.Writer, o E
 		return err
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
+	var id tenancy.ID
+	err = transactOffline(c, o.Now(), func(tx *Tx) (err error) {
+		id, err = recordExport(tx, tenant, o)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return writeExport(ctx, c, dir, id, out, o)
+}
+
+// transactOffline runs f in a transaction of a directory that no process uses.
+func transactOffline(c *conn, now time.Time, f func(*Tx) error) error {
 	if _, err := c.exec("BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
-	tx := &Tx{conn: c, Now: tenancy.TimeOf(o.Now()), trail: newTrail()}
-	id, err := recordExport(tx, tenant, o)
+	tx := &Tx{conn: c, Now: tenancy.TimeOf(now), trail: newTrail()}
+	err := f(tx)
 	if err == nil {
 		err = tx.trail.save(c)
 	}
@@ -102,10 +115,8 @@ func ExportTenantDir(ctx context.Context, dir, tenant string, out io.Writer, o E
 		_, undone := c.exec("ROLLBACK")
 		return errors.Join(err, undone)
 	}
-	if _, err := c.exec("COMMIT"); err != nil {
-		return err
-	}
-	return writeExport(ctx, c, dir, id, out, o)
+	_, err = c.exec("COMMIT")
+	return err
 }
 
 // requireNewestSchema refuses a directory whose database another version wrote.

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -30,10 +31,13 @@ type LegacyOptions struct {
 	From   string // the id of the source's tenant, where it has several
 	DryRun bool   // report what would be, and change nothing
 	Now    func() time.Time
+	Temp   string // where a trial has its copy of the database; os.TempDir unless set
 	// Progress is told how far a table is; unless set, nobody is.
 	Progress func(table string, done, total int64)
 	// Misfit is told of everything that does not fit; unless set, nobody is.
 	Misfit func(LegacyMisfit)
+
+	of string // of a trial: the directory that Dir is a copy of
 }
 
 // LegacyMisfit is a value, or a row, of the source that has no place as it is. The
@@ -57,17 +61,29 @@ type LegacyTable struct {
 // import of the same source into the same tenant was stopped. At the end every
 // row is read again on both sides and compared.
 func ImportLegacy(ctx context.Context, o LegacyOptions) (report []LegacyTable, err error) {
-	m := &migration{MigrateOptions{Dir: o.Dir, Version: migrations.Newest(), before: func(string) error { return nil }}}
-	if _, err := Migrate(ctx, m.MigrateOptions); err != nil {
-		return nil, err
+	if o.Now == nil {
+		o.Now = time.Now
 	}
-	name := databaseName
+	if o.Progress == nil {
+		o.Progress = func(string, int64, int64) {}
+	}
+	if o.Misfit == nil {
+		o.Misfit = func(LegacyMisfit) {}
+	}
 	if o.DryRun {
-		name = workName
-		if _, err := m.copyFile(databaseName, workName); err != nil {
-			return nil, errors.Join(fullDisk(err), m.removeWork())
+		trial, failed := copyForTrial(o.Dir, o.Temp)
+		if failed != nil {
+			return nil, failed
 		}
-		defer func() { err = errors.Join(err, m.removeWork()) }()
+		defer func() { err = errors.Join(err, os.RemoveAll(trial)) }()
+		o.of, o.Dir = o.Dir, trial
+	}
+	if _, err := Migrate(ctx, MigrateOptions{Dir: o.Dir, Version: migrations.Newest(), Now: o.Now}); err != nil {
+		var newer *migrations.NewerSchemaError
+		if errors.As(err, &newer) && o.DryRun {
+			newer.Dir = o.of
+		}
+		return nil, err
 	}
 	source, err := openLegacy(ctx, o.Source)
 	if err != nil {
@@ -77,21 +93,12 @@ func ImportLegacy(ctx context.Context, o LegacyOptions) (report []LegacyTable, e
 	if err := chooseTenant(ctx, source, &o); err != nil {
 		return nil, err
 	}
-	db, err := openMigrating(filepath.Join(o.Dir, name), []string{"busy_timeout(10000)", "foreign_keys(1)", "journal_mode(wal)", "synchronous(full)", "cache_size(-32000)"})
+	db, err := openMigrating(filepath.Join(o.Dir, databaseName), []string{"busy_timeout(10000)", "foreign_keys(1)", "journal_mode(wal)", "synchronous(full)", "cache_size(-32000)"})
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	i := &legacyImport{LegacyOptions: o, source: source, db: db}
-	if i.Now == nil {
-		i.Now = time.Now
-	}
-	if i.Progress == nil {
-		i.Progress = func(string, int64, int64) {}
-	}
-	if i.Misfit == nil {
-		i.Misfit = func(LegacyMisfit) {}
-	}
 	return i.run(ctx)
 }
 
@@ -126,6 +133,10 @@ func (i *legacyImport) run(ctx context.Context) (report []LegacyTable, err error
 		return nil, err
 	}
 	i.tenant = tenancy.ID(id)
+	// Before the first row, so that none comes without it, wherever the import is stopped.
+	if err := i.record(nil); err != nil {
+		return nil, err
+	}
 	for _, table := range legacyTables {
 		if !i.source.has(table.name, "id") {
 			continue
@@ -144,7 +155,7 @@ func (i *legacyImport) run(ctx context.Context) (report []LegacyTable, err error
 		}
 		report = append(report, compared)
 	}
-	return report, nil
+	return report, i.record(report)
 }
 
 // table brings in the rows of one table that are not in yet.
@@ -244,15 +255,46 @@ type legacyWriter struct {
 	points  int64               // bytes that points among them count
 	touched map[tenancy.ID]bool // artifacts whose uses came in
 	misfits []LegacyMisfit
+
+	prepared map[string]*sql.Stmt
+}
+
+// statement returns a statement of the transaction, which is prepared once: a batch
+// executes the same few thousands of times.
+func (w *legacyWriter) statement(text string) (*sql.Stmt, error) {
+	if found := w.prepared[text]; found != nil {
+		return found, nil
+	}
+	s, err := w.tx.PrepareContext(w.ctx, text) // ends with the transaction
+	if err != nil {
+		return nil, err
+	}
+	if w.prepared == nil {
+		w.prepared = make(map[string]*sql.Stmt)
+	}
+	w.prepared[text] = s
+	return s, nil
 }
 
 func (w *legacyWriter) exec(text string, args ...any) error {
-	_, err := w.tx.ExecContext(w.ctx, text, args...)
+	s, err := w.statement(text)
+	if err == nil {
+		_, err = s.ExecContext(w.ctx, args...)
+	}
 	return err
 }
 
+// one reads the one row that a statement yields.
+func (w *legacyWriter) one(text string, args []any, into ...any) error {
+	s, err := w.statement(text)
+	if err != nil {
+		return err
+	}
+	return s.QueryRowContext(w.ctx, args...).Scan(into...)
+}
+
 func (w *legacyWriter) exists(text string, args ...any) (found bool, err error) {
-	err = w.tx.QueryRowContext(w.ctx, "SELECT EXISTS ("+text+")", args...).Scan(&found)
+	err = w.one("SELECT EXISTS ("+text+")", args, &found)
 	return found, err
 }
 
@@ -422,12 +464,12 @@ func (w *legacyWriter) insertPoint(values []any) error {
 	if metadata == "{}" {
 		metadata = nil
 	}
-	err := w.tx.QueryRowContext(w.ctx, `INSERT INTO series (tenant_id, project_id, metric_type, points, value_min, value_max, value_sum, first_time, last_time, last_value, metadata_bytes)
+	err := w.one(`INSERT INTO series (tenant_id, project_id, metric_type, points, value_min, value_max, value_sum, first_time, last_time, last_value, metadata_bytes)
 		VALUES ($1, $2, $3, 1, $4, $4, $4, $5, $5, $4, coalesce(octet_length($6), 0)) ON CONFLICT (tenant_id, project_id, metric_type) DO UPDATE SET points = points + 1,
 		metadata_bytes = series.metadata_bytes + excluded.metadata_bytes,
 		value_min = min(value_min, $4), value_max = max(value_max, $4), value_sum = max(min(value_sum + $4, 1.7976931348623157e308), -1.7976931348623157e308), first_time = min(first_time, $5),
 		last_value = CASE WHEN last_time > $5 THEN last_value ELSE $4 END, last_time = max(last_time, $5) RETURNING id, points`,
-		w.tenant[:], project, kind, value, at, metadata).Scan(&series, &seq)
+		[]any{w.tenant[:], project, kind, value, at, metadata}, &series, &seq)
 	if err != nil {
 		return err
 	}

@@ -99,7 +99,7 @@ func (w *legacyWriter) find(id tenancy.ID, columns int) ([]any, error) {
 	for i := range values {
 		into[i] = &values[i]
 	}
-	err := w.tx.QueryRowContext(w.ctx, "SELECT "+strings.Join(w.table.columns, ", ")+" FROM "+w.table.name+" WHERE tenant_id = ? AND id = ?", w.tenant[:], id[:]).Scan(into...)
+	err := w.one("SELECT "+strings.Join(w.table.columns, ", ")+" FROM "+w.table.name+" WHERE tenant_id = ? AND id = ?", []any{w.tenant[:], id[:]}, into...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}

@@ -63,7 +63,7 @@ func legacyFile(t *testing.T, idType string, id func(int) string) string {
 	return path
 }
 
-func loadLegacy(t *testing.T, db *sql.DB, ddl string, statements []string) {
+func loadLegacy(t testing.TB, db *sql.DB, ddl string, statements []string) {
 	t.Helper()
 	for _, statement := range append(strings.Split(strings.TrimSuffix(strings.TrimSpace(ddl), ";"), ";\n"), statements...) {
 		if _, err := db.Exec(statement); err != nil {
@@ -73,7 +73,7 @@ func loadLegacy(t *testing.T, db *sql.DB, ddl string, statements []string) {
 }
 
 // newDirectory makes a data directory that nobody has open.
-func newDirectory(t *testing.T) string {
+func newDirectory(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
 	s, err := Open(background, Options{Dir: dir, Readers: 1})
