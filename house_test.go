@@ -25,6 +25,7 @@ var rooms = map[string][]string{
 	"audit":      {"tenancy"},
 	"auth":       {"problem", "tenancy", "audit"},
 	"migrations": {},
+	"secrets":    {"problem"},
 	"storage":    {"problem", "tenancy", "audit", "tracking", "registry", "insight", "auth", "migrations"},
 	"embed":      {},
 	"docs":       {},
@@ -32,7 +33,7 @@ var rooms = map[string][]string{
 	"packaging":  {"storage", "embed"},
 	"client":     {"problem"},
 	"server":     {"problem", "tenancy", "audit", "tracking", "registry", "insight", "auth", "storage", "embed", "docs"},
-	"cli":        {"problem", "tenancy", "audit", "tracking", "registry", "insight", "auth", "migrations", "storage", "embed", "docs", "testdata", "client", "server"},
+	"cli":        {"problem", "tenancy", "audit", "tracking", "registry", "insight", "auth", "migrations", "storage", "embed", "docs", "testdata", "client", "server", "secrets"},
 }
 
 // owned says which rooms alone may know a package from outside.
@@ -48,6 +49,7 @@ var owned = map[string][]string{
 	"go.etcd.io/bbolt":               {"auth"},
 	"github.com/tink-crypto/tink-go": {"auth"},
 	"github.com/spf13/cobra":         {"cli"},
+	"github.com/aws":                 {"secrets"},
 	"gonum.org/v1/gonum":             {"insight"},
 }
 

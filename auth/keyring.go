@@ -30,7 +30,7 @@ import (
 // verifies until the tokens that it signed have expired, and is then deleted.
 //
 // Files: <number>-<kid>.pem (PKCS #8, one for each key, the number rising) and
-// secret.key. Directory 0700, files 0600; a file that others may read stops the
+// secret.key, unless the secret comes from elsewhere. Directory 0700, files 0600; a file that others may read stops the
 // start, because what they read cannot be taken back.
 type KeyRing struct {
 	dir    string
@@ -64,8 +64,6 @@ type SigningKey struct {
 	RetiredAt *tenancy.Time `json:"retired_at" nullable:"true" doc:"When its successor took over signing; null for the key that signs"`
 }
 
-const secretFile = "secret.key"
-
 // MinKeyLife bounds how often keys are replaced on schedule: each lives on for the
 // life of a token, and every token is looked at against all of them.
 const MinKeyLife = time.Hour
@@ -80,9 +78,9 @@ const maxKeys = 256
 const rotationMargin = time.Minute
 
 // OpenKeyRing opens the ring in dir and makes what is missing: the directory, the
-// secret, a first key. A token signed by a key is accepted for retain after the
+// secret unless root is given, a first key. A token signed by a key is accepted for retain after the
 // key was replaced; give it the longest life of a token.
-func OpenKeyRing(dir string, clock Clock, retain time.Duration) (*KeyRing, error) {
+func OpenKeyRing(dir string, root []byte, clock Clock, retain time.Duration) (*KeyRing, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("key ring: %w", err)
 	}
@@ -91,10 +89,10 @@ func OpenKeyRing(dir string, clock Clock, retain time.Duration) (*KeyRing, error
 		return nil, fmt.Errorf("key ring: %w", err)
 	}
 	if !info.IsDir() || ownsModes && info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("key ring: %s must be a directory that only its owner may enter (chmod 700)", dir)
+		return nil, &SecretError{dir, "must be a directory that only its owner may enter (chmod 700)"}
 	}
 	r := &KeyRing{dir: dir, clock: clock, retain: retain}
-	if err := r.loadSecret(); err != nil {
+	if err := r.loadSecret(root, true); err != nil {
 		return nil, err
 	}
 	keys, err := r.loadKeys()
@@ -201,14 +199,14 @@ func (r *KeyRing) Retire(kid string) error {
 	return r.drop(func(k ringKey) bool { return k.kid == kid })
 }
 
-// CheckKeyRing reads the ring in a directory, as OpenKeyRing would, and makes
-// nothing.
-func CheckKeyRing(dir string) error {
+// CheckKeyRing reads the ring in a directory, as OpenKeyRing would, and what is
+// sealed with its secret, and makes nothing.
+func CheckKeyRing(dir string, root []byte) error {
 	r := &KeyRing{dir: dir}
-	if _, err := os.Lstat(filepath.Join(dir, secretFile)); err != nil {
-		return fmt.Errorf("key ring: %w", err)
+	if err := r.loadSecret(root, false); err != nil {
+		return err
 	}
-	if err := r.loadSecret(); err != nil {
+	if _, err := readKeyset(r); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	keys, err := r.loadKeys()
@@ -389,21 +387,4 @@ func readKey(dir, name string) (ringKey, error) {
 		return ringKey{}, fmt.Errorf("the name does not fit the key")
 	}
 	return k, nil
-}
-
-func (r *KeyRing) loadSecret() error {
-	content, err := readSecret(r.dir, secretFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		rand.Read(r.secret[:])
-		return writeSecret(r.dir, secretFile, []byte(base64.StdEncoding.EncodeToString(r.secret[:])+"\n"))
-	}
-	if err != nil {
-		return fmt.Errorf("key ring: %s: %w", secretFile, err)
-	}
-	decoded, err := base64.StdEncoding.Strict().DecodeString(strings.TrimSpace(string(content)))
-	if err != nil || len(decoded) != len(r.secret) {
-		return fmt.Errorf("key ring: %s does not hold 32 bytes", secretFile)
-	}
-	copy(r.secret[:], decoded)
-	return nil
 }

@@ -16,7 +16,7 @@ const testRetain = 15 * time.Minute
 
 func testRing(t testing.TB, dir string, clock Clock) *KeyRing {
 	t.Helper()
-	ring, err := OpenKeyRing(dir, clock, testRetain)
+	ring, err := OpenKeyRing(dir, nil, clock, testRetain)
 	must(t, err)
 	return ring
 }
@@ -42,13 +42,13 @@ func TestKeyFilesAreTheOwnersAlone(t *testing.T) {
 			t.Errorf("%s has mode %o", entry.Name(), info.Mode().Perm())
 		}
 		must(t, os.Chmod(path, 0o640))
-		if _, err := OpenKeyRing(dir, newTestClock(), testRetain); err == nil {
+		if _, err := OpenKeyRing(dir, nil, newTestClock(), testRetain); err == nil {
 			t.Errorf("the ring opens though others may read %s", entry.Name())
 		}
 		must(t, os.Chmod(path, 0o600))
 	}
 	must(t, os.Chmod(dir, 0o755))
-	if _, err := OpenKeyRing(dir, newTestClock(), testRetain); err == nil {
+	if _, err := OpenKeyRing(dir, nil, newTestClock(), testRetain); err == nil {
 		t.Error("the ring opens though others may enter the directory")
 	}
 }
@@ -80,7 +80,7 @@ func TestDamagedKeysStopTheStart(t *testing.T) {
 		if err := damage(dir, ring.current.Load().keys[0].file()); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if _, err := OpenKeyRing(dir, newTestClock(), testRetain); err == nil {
+		if _, err := OpenKeyRing(dir, nil, newTestClock(), testRetain); err == nil {
 			t.Errorf("%s: the ring opens", name)
 		}
 	}

@@ -37,21 +37,12 @@ const (
 // openSealer opens the keyset beside the ring's keys and makes it when it is
 // missing.
 func openSealer(r *KeyRing) (*Sealer, error) {
-	key := r.Derive(sealingPurpose)
-	wrap, err := subtle.NewAESGCM(key[:])
-	if err != nil {
-		return nil, fmt.Errorf("sealing keys: %w", err)
-	}
-	var handle *keyset.Handle
-	content, err := readSecret(r.dir, sealingFile)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		handle, err = makeKeyset(r.dir, wrap)
-	case err == nil:
-		handle, err = keyset.ReadWithAssociatedData(keyset.NewJSONReader(bytes.NewReader(content)), wrap, []byte(sealingPurpose))
+	handle, err := readKeyset(r)
+	if errors.Is(err, fs.ErrNotExist) {
+		handle, err = makeKeyset(r)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("sealing keys: %s: %w", sealingFile, err)
+		return nil, err
 	}
 	primitive, err := aead.New(handle)
 	if err != nil {
@@ -60,16 +51,48 @@ func openSealer(r *KeyRing) (*Sealer, error) {
 	return &Sealer{primitive}, nil
 }
 
-func makeKeyset(dir string, wrap tink.AEAD) (*keyset.Handle, error) {
-	handle, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
+// wrapping is the key that the keyset is encrypted by.
+func wrapping(r *KeyRing) (tink.AEAD, error) {
+	key := r.Derive(sealingPurpose)
+	wrap, err := subtle.NewAESGCM(key[:])
+	if err != nil {
+		return nil, fmt.Errorf("sealing keys: %w", err)
+	}
+	return wrap, nil
+}
+
+// readKeyset reads the keyset beside the ring's keys. It fails with fs.ErrNotExist
+// when there is none.
+func readKeyset(r *KeyRing) (*keyset.Handle, error) {
+	wrap, err := wrapping(r)
 	if err != nil {
 		return nil, err
 	}
-	var content bytes.Buffer
-	if err := handle.WriteWithAssociatedData(keyset.NewJSONWriter(&content), wrap, []byte(sealingPurpose)); err != nil {
+	content, err := readSecret(r.dir, sealingFile)
+	if err != nil {
+		return nil, fmt.Errorf("sealing keys: %s: %w", sealingFile, err)
+	}
+	handle, err := keyset.ReadWithAssociatedData(keyset.NewJSONReader(bytes.NewReader(content)), wrap, []byte(sealingPurpose))
+	if err != nil {
+		return nil, &SecretError{"keys/" + sealingFile, "does not open with this installation's secret: it is damaged, or root-secret (or keys/" + secretFile + ") is not the one that it was made with"}
+	}
+	return handle, nil
+}
+
+func makeKeyset(r *KeyRing) (*keyset.Handle, error) {
+	wrap, err := wrapping(r)
+	if err != nil {
 		return nil, err
 	}
-	return handle, writeSecret(dir, sealingFile, content.Bytes())
+	handle, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
+	if err != nil {
+		return nil, fmt.Errorf("sealing keys: %w", err)
+	}
+	var content bytes.Buffer
+	if err := handle.WriteWithAssociatedData(keyset.NewJSONWriter(&content), wrap, []byte(sealingPurpose)); err != nil {
+		return nil, fmt.Errorf("sealing keys: %w", err)
+	}
+	return handle, writeSecret(r.dir, sealingFile, content.Bytes())
 }
 
 // Seal encrypts a value for its place.

@@ -21,10 +21,10 @@ func readSecret(dir, name string) ([]byte, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("not a regular file")
+		return nil, &SecretError{filepath.Join(dir, name), "not a regular file"}
 	}
 	if ownsModes && info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("readable by others than its owner (chmod 600, and replace the secret: it may be known)")
+		return nil, &SecretError{filepath.Join(dir, name), "readable by others than its owner (chmod 600, and replace the secret: it may be known)"}
 	}
 	file, err := root.Open(name)
 	if err != nil {

@@ -29,6 +29,8 @@ type Config struct {
 	// until RotateKeys is called. At least MinKeyLife.
 	KeyLife time.Duration
 
+	RootSecret []byte // see ParseRootSecret; nil for the one that is kept in the data directory
+
 	Password PasswordPolicy
 	Hash     HasherConfig
 
@@ -70,7 +72,7 @@ func Open(ctx context.Context, config Config, store Store) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	ring, err := OpenKeyRing(filepath.Join(config.DataDir, "keys"), config.Clock, config.AccessLife+Leeway+rotationMargin)
+	ring, err := OpenKeyRing(filepath.Join(config.DataDir, "keys"), config.RootSecret, config.Clock, config.AccessLife+Leeway+rotationMargin)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -31,7 +32,7 @@ func (a *app) adminCommand() *cobra.Command {
 
 // adminOptions are the settings of a server that its data directory is opened
 // with.
-var adminOptions = optionsNamed("data", "password-length", "password-cost")
+var adminOptions = slices.Concat(optionsNamed("data", "password-length", "password-cost", "root-secret"), serveSourceOptions())
 
 func optionsNamed(names ...string) []option[ServeSettings] {
 	var found []option[ServeSettings]
@@ -131,7 +132,7 @@ func (a *app) offline(cmd *cobra.Command, create bool, do func(context.Context, 
 	if err != nil {
 		return err
 	}
-	settings, err := load(adminOptions, cmd.Flags(), a.lookup, file)
+	settings, err := load(cmd.Context(), adminOptions, cmd.Flags(), a.lookup, file)
 	if err != nil {
 		return err
 	}

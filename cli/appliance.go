@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"io"
@@ -129,9 +130,16 @@ func (a *Appliance) Alive(ctx context.Context) error { return a.store.Readable(c
 // port returns the port that the appliance listens on.
 func (a *Appliance) port() int { return a.listener.Addr().(*net.TCPAddr).Port }
 
-// Reload reads again what may change while the server runs: the TLS certificate's
-// files.
-func (a *Appliance) Reload() error { return a.encryption.reload() }
+// Reload takes over what may change while the server runs: of the settings the
+// token for the metrics, and what the files of the TLS certificate hold. The
+// installation's secret cannot: what is sealed was sealed with the old one.
+func (a *Appliance) Reload(settings ServeSettings) error {
+	a.handler.SetMetricsToken(settings.MetricsToken)
+	if subtle.ConstantTimeCompare(settings.RootSecret, a.Settings.RootSecret) != 1 {
+		a.Log.Error("root-secret is another one now; the old one stays, and the next start will be refused until it is back")
+	}
+	return a.encryption.reload()
+}
 
 // open opens the data directory and what is in it.
 func (a *Appliance) open(ctx context.Context) (err error) {
@@ -162,7 +170,7 @@ func (a *Appliance) open(ctx context.Context) (err error) {
 func (a *Appliance) identityConfig() auth.Config {
 	hash := a.Hash
 	hash.Cost = a.Settings.HashCost
-	return auth.Config{DataDir: a.Settings.Data, Log: a.Log, Hash: hash, KeyLife: a.Settings.KeyLife,
+	return auth.Config{DataDir: a.Settings.Data, Log: a.Log, Hash: hash, KeyLife: a.Settings.KeyLife, RootSecret: a.Settings.RootSecret,
 		Password: auth.PasswordPolicy{MinLength: a.Settings.PasswordLength}, CheckRevocations: a.CheckRevocations}
 }
 

@@ -85,7 +85,7 @@ func (a *app) dataDir(cmd *cobra.Command) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	settings, err := load(dataOptions, cmd.Flags(), a.lookup, file)
+	settings, err := load(cmd.Context(), dataOptions, cmd.Flags(), a.lookup, file)
 	if err != nil {
 		return "", err
 	}

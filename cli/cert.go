@@ -77,6 +77,10 @@ func certFlags(c *cobra.Command) {
 	c.Flags().VisitAll(hideBut("data", "listen", "tls-names", "config"))
 }
 
+// certOptions are the settings that the authority is opened with: secrets are not
+// among them, and so nobody is asked for one.
+var certOptions = optionsNamed("data", "listen", "tls-names")
+
 // authority opens the authority of the data directory, or makes it as the server
 // with the same settings would, and returns the names that the server has.
 func (a *app) authority(cmd *cobra.Command) (own *certificate.Authority, names []string, err error) {
@@ -84,7 +88,7 @@ func (a *app) authority(cmd *cobra.Command) (own *certificate.Authority, names [
 	if err != nil {
 		return nil, nil, err
 	}
-	settings, err := load(serveOptions, cmd.Flags(), a.lookup, file)
+	settings, err := load(cmd.Context(), certOptions, cmd.Flags(), a.lookup, file)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,6 +36,7 @@ type check struct {
 // checks are all of them, group by group.
 var checks = []check{
 	{"configuration", "settings", checkSettings},
+	{"configuration", "secrets", checkSecrets},
 	{"configuration", "address", checkAddress},
 	{"data directory", "directory", checkDirectory},
 	{"data directory", "modes", checkModes},
@@ -68,6 +70,19 @@ func checkSettings(_ context.Context, p *patient) finding {
 		return fail("maestro config check", "%v", p.configured)
 	}
 	return well("the configuration holds")
+}
+
+// checkSecrets tells whether the sources that the configuration names give its
+// secrets.
+func checkSecrets(_ context.Context, p *patient) finding {
+	if len(p.unread) == 0 {
+		return well("all that the configuration names can be read")
+	}
+	var all []string
+	for _, u := range p.unread {
+		all = append(all, u.problem)
+	}
+	return fail("maestro docs secrets says what each source needs", "not all could be read: %s", strings.Join(all, "; "))
 }
 
 func checkCertificate(_ context.Context, p *patient) finding {
@@ -266,8 +281,14 @@ func checkKeys(_ context.Context, p *patient) finding {
 	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
 		return well("there are none yet")
 	}
-	if err := auth.CheckKeyRing(dir); err != nil {
-		return fail("restore the file from a backup; without secret.key every session ends", "%v", err)
+	if slices.ContainsFunc(p.unread, func(u unread) bool { return u.option == "root-secret" }) {
+		return warn("make its source answer", "root-secret could not be read, so nobody can tell whether they belong to it")
+	}
+	if err := auth.CheckKeyRing(dir, p.settings.RootSecret); err != nil {
+		return fail("restore the file from a backup, or set root-secret; without the installation's secret every session ends", "%v", err)
+	}
+	if _, err := os.Lstat(filepath.Join(dir, "secret.key")); err == nil && p.settings.RootSecret != nil {
+		return warn("remove the file keys/secret.key, unless you need it to go back", "root-secret comes from elsewhere, and a copy of it is still in the data directory")
 	}
 	return well("they can be read")
 }

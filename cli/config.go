@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,12 +16,24 @@ import (
 	"github.com/pelletier/go-toml/v2"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"maestro/problem"
+	"maestro/secrets"
 )
 
 // ConfigError says everything that is wrong with the configuration.
-type ConfigError struct{ Problems []string }
+type ConfigError struct {
+	Problems []string
+
+	// Later says that nothing is wrong but that a source of secrets gave no answer:
+	// another start may have one.
+	Later bool
+}
 
 func (e *ConfigError) Error() string {
+	if e.Later {
+		return "secrets could not be read:\n  " + strings.Join(e.Problems, "\n  ")
+	}
 	return "the configuration does not hold:\n  " + strings.Join(e.Problems, "\n  ")
 }
 
@@ -77,10 +90,40 @@ type setting struct {
 
 // load reads the settings of a table: a flag wins over the environment, that
 // over a file named in the environment, that over the configuration file, that
-// over the preset. Everything that is wrong is named at once.
-func load[S any](table []option[S], flags *pflag.FlagSet, lookup func(string) (string, bool), file layer) (S, error) {
-	var settings S
+// over the preset. A secret that is a reference is read from where it leads.
+// Everything that is wrong is named at once.
+func load[S any](ctx context.Context, table []option[S], flags *pflag.FlagSet, lookup func(string) (string, bool), file layer) (S, error) {
+	settings, failed, problems := loadAll(ctx, table, flags, lookup, file)
+	if len(failed)+len(problems) == 0 {
+		return settings, nil
+	}
+	failure := &ConfigError{Problems: problems, Later: len(problems) == 0}
+	for _, u := range failed {
+		failure.Problems = append(failure.Problems, u.problem)
+		failure.Later = failure.Later && u.later
+	}
+	return settings, failure
+}
+
+// loadAll is load, and tells the secrets that could not be read from what else is
+// wrong.
+func loadAll[S any](ctx context.Context, table []option[S], flags *pflag.FlagSet, lookup func(string) (string, bool), file layer) (settings S, failed []unread, problems []string) {
 	texts, problems := resolve(table, flags, lookup, file)
+	failed, wrong := readSecrets(ctx, table, texts, flags, lookup, file)
+	for _, u := range failed {
+		texts[u.option] = setting{}
+	}
+	settings, unfit := apply(table, texts)
+	for _, text := range slices.Concat(wrong, unfit) {
+		if !slices.Contains(problems, text) { // a source's option is in two tables
+			problems = append(problems, text)
+		}
+	}
+	return settings, failed, problems
+}
+
+// apply reads the texts into settings.
+func apply[S any](table []option[S], texts map[string]setting) (settings S, problems []string) {
 	for _, o := range table {
 		found := texts[o.name]
 		if found.text == "" && found.source == "" {
@@ -90,10 +133,7 @@ func load[S any](table []option[S], flags *pflag.FlagSet, lookup func(string) (s
 			problems = append(problems, found.source+": "+err.Error())
 		}
 	}
-	if len(problems) > 0 {
-		return settings, &ConfigError{Problems: problems}
-	}
-	return settings, nil
+	return settings, problems
 }
 
 // resolve finds the text of every option, as load says, before it is read.
@@ -106,11 +146,16 @@ func resolve[S any](table []option[S], flags *pflag.FlagSet, lookup func(string)
 	for _, o := range table {
 		presets[o.name] = o.preset
 		if path, ok := lookup(variable(o.name) + "_FILE"); ok && path != "" {
-			text, err := readSecretFile(path)
+			read := readSecretFile
+			if o.secret {
+				read = readPrivateFile
+			}
+			text, err := read(path)
 			if err != nil {
 				problems = append(problems, fmt.Sprintf("%s_FILE: %v", variable(o.name), err))
+			} else {
+				named[o.name], source[o.name] = text, variable(o.name)+"_FILE"
 			}
-			named[o.name], source[o.name] = text, variable(o.name)+"_FILE"
 		}
 		if text, ok := lookup(variable(o.name)); ok && text != "" {
 			environment[o.name], source[o.name] = text, variable(o.name)
@@ -146,6 +191,17 @@ func readSecretFile(path string) (string, error) {
 	return strings.TrimRight(string(text), "\r\n"), err
 }
 
+// readPrivateFile is readSecretFile for what everybody on the machine must not be
+// able to read.
+func readPrivateFile(path string) (string, error) {
+	text, err := secrets.ReadFile(path)
+	var p *problem.Error
+	if errors.As(err, &p) {
+		return "", errors.New(p.Detail)
+	}
+	return text, err
+}
+
 // configFile reads the configuration file that the flag --config or the
 // environment names, or the one in the working directory.
 func (a *app) configFile(cmd *cobra.Command) (layer, error) {
@@ -177,6 +233,11 @@ func readConfigFile(path, dir string) (layer, error) {
 	if err != nil {
 		return nil, &ConfigError{Problems: []string{err.Error()}}
 	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, &ConfigError{Problems: []string{err.Error()}}
+	}
+	exposed := secrets.Exposed(info)
 	tree, err := parseConfig(filepath.Ext(path), text)
 	if err != nil {
 		return nil, &ConfigError{Problems: []string{path + ": " + err.Error()}}
@@ -198,12 +259,19 @@ func readConfigFile(path, dir string) (layer, error) {
 			continue
 		}
 		found[name] = fmt.Sprint(keys.Get(key))
+		if exposed && isSecret(name) && !secrets.IsReference(found[name].(string)) {
+			failure.Problems = append(failure.Problems, fmt.Sprintf("%s: %s is a secret in a file that everybody on this machine may read: chmod 600 it and replace the secret, "+
+				"or say where it is (%s)", path, key, secrets.Forms))
+		}
 	}
 	if len(failure.Problems) > 0 {
 		return nil, &failure
 	}
 	return found, nil
 }
+
+// isSecret reports whether a server's option of that name is one.
+func isSecret(name string) bool { return optionsNamed(name)[0].secret }
 
 func parseConfig(extension string, text []byte) (tree map[string]any, err error) {
 	switch extension {

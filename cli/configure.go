@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"maestro/secrets"
 )
 
 // effective is an option with the value that it has, and why.
@@ -18,8 +20,9 @@ type effective struct {
 const redacted = "(set)"
 
 // effectiveSettings returns the value of every option of a server. Secrets are not
-// among what it shows, unless they are asked for.
-func (a *app) effectiveSettings(cmd *cobra.Command, secrets bool) ([]effective, error) {
+// among what it shows, unless they are asked for; a reference is none, and is not
+// followed.
+func (a *app) effectiveSettings(cmd *cobra.Command, shown bool) ([]effective, error) {
 	file, err := a.configFile(cmd)
 	if err != nil {
 		return nil, err
@@ -35,7 +38,7 @@ func (a *app) effectiveSettings(cmd *cobra.Command, secrets bool) ([]effective, 
 		if e.Source == "" {
 			e.Source = "the preset"
 		}
-		if o.secret && e.Value != "" && !secrets {
+		if o.secret && e.Value != "" && !shown && secrets.Check(e.Value) != nil {
 			e.Value = redacted
 		}
 		all = append(all, e)
@@ -54,13 +57,14 @@ func (a *app) addServeFlags(c *cobra.Command) {
 
 func (a *app) configCheck() *cobra.Command {
 	c := &cobra.Command{Use: "check", Short: "Say everything that is wrong with the configuration, by the exit code too (78)", Args: cobra.NoArgs,
-		Long: "Reads flags, environment and configuration file as maestro serve does, and starts nothing.",
+		Long: "Reads flags, environment, configuration file and the sources of secrets as maestro serve does, and starts nothing. Ends with\n" +
+			"7 when nothing is wrong but that a source of secrets gives no answer.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			file, err := a.configFile(cmd)
 			if err != nil {
 				return err
 			}
-			settings, err := load(serveOptions, cmd.Flags(), a.lookup, file)
+			settings, err := load(cmd.Context(), serveOptions, cmd.Flags(), a.lookup, file)
 			if err == nil {
 				err = settings.check()
 			}
@@ -80,7 +84,7 @@ func (a *app) configCheck() *cobra.Command {
 func (a *app) configPrint() *cobra.Command {
 	var redact bool
 	c := &cobra.Command{Use: "print", Short: "Print the value of every option of a server, and where it is from", Args: cobra.NoArgs,
-		Long: "Secrets are shown as " + redacted + ", unless --redact=false.",
+		Long: "Secrets are shown as " + redacted + ", unless --redact=false; references to secrets as they are. No source is asked.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			all, err := a.effectiveSettings(cmd, !redact)
 			if err != nil {
@@ -105,7 +109,7 @@ func OptionsPage() string {
 		"`maestro serve` takes each option from its flag `--name`, else from the variable `MAESTRO_NAME`, else from the file that the variable\n" +
 		"`MAESTRO_NAME_FILE` names, else from the configuration file's `name` (`maestro.toml`, `.yaml` or `.json` in the working directory, or\n" +
 		"`--config`), else the preset. In variables and in the file, hyphens are underscores. Secrets have no flag, because others can see\n" +
-		"the arguments of a process. A key that no option has is refused, with the nearest name. `maestro config check` says everything that\n" +
+		"the arguments of a process; their values may be references to where they are ([secrets](secrets.md)). A key that no option has is refused, with the nearest name. `maestro config check` says everything that\n" +
 		"is wrong at once, `maestro config print` what holds and why.\n\n" +
 		"| option | preset | value | |\n|---|---|---|---|\n")
 	for _, o := range serveOptions {

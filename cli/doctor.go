@@ -38,7 +38,8 @@ type patient struct {
 	dir        string
 	settings   ServeSettings
 	configured error // what is wrong with the configuration
-	pid        int   // of the process that has the directory; 0 when it cannot be told
+	unread     []unread
+	pid        int // of the process that has the directory; 0 when it cannot be told
 	running    bool
 
 	now       func() time.Time
@@ -71,7 +72,12 @@ func (a *app) diagnose(cmd *cobra.Command, fix bool) ([]finding, error) {
 	p := &patient{now: time.Now, freeDisk: storage.FreeDisk, openFiles: openFileLimit}
 	file, err := a.configFile(cmd)
 	if err == nil {
-		if p.settings, err = load(serveOptions, cmd.Flags(), a.lookup, file); err == nil {
+		var problems []string
+		p.settings, p.unread, problems = loadAll(cmd.Context(), serveOptions, cmd.Flags(), a.lookup, file)
+		switch {
+		case len(problems) > 0:
+			err = &ConfigError{Problems: problems}
+		case len(p.unread) == 0: // without one of them, the settings do not fit together
 			err = p.settings.check()
 		}
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -96,6 +97,20 @@ func acmeCertificate(t *testing.T, p *patient, ago time.Duration) {
 	}
 }
 
+// rootSecretOf reads the secret that an installation made for itself.
+func rootSecretOf(t *testing.T, dir string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, "keys", "secret.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := auth.ParseRootSecret(string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
 // TestEveryCheckCanFail has for each check something that it must find, and what
 // it must say of it.
 func TestEveryCheckCanFail(t *testing.T) {
@@ -153,11 +168,25 @@ func TestEveryCheckCanFail(t *testing.T) {
 		{"integrity", checkFail, "damaged", false, func(t *testing.T, p *patient) {
 			overwrite(t, filepath.Join(p.dir, "maestro.db"), 3*4096, strings.Repeat("\xff", 2048))
 		}},
-		{"keys", checkFail, "key ring", false, func(t *testing.T, p *patient) {
+		{"secrets", checkFail, "is sealed", false, func(_ *testing.T, p *patient) {
+			p.unread = []unread{{option: "metrics-token", problem: "MAESTRO_METRICS_TOKEN: vault://kv/maestro#metrics: Vault is sealed", later: true}}
+		}},
+		{"keys", checkFail, "root-secret: is not set", false, func(t *testing.T, p *patient) {
 			if err := os.Remove(filepath.Join(p.dir, "keys", "secret.key")); err != nil {
 				t.Fatal(err)
 			}
 		}},
+		{"keys", checkFail, "is another one than", false, func(_ *testing.T, p *patient) {
+			p.settings.RootSecret = bytes.Repeat([]byte{1}, 32)
+		}},
+		{"keys", checkWarn, "a copy of it is still", false, func(t *testing.T, p *patient) { p.settings.RootSecret = rootSecretOf(t, p.dir) }},
+		{"keys", checkFail, "does not open with", false, func(t *testing.T, p *patient) {
+			if err := os.Remove(filepath.Join(p.dir, "keys", "secret.key")); err != nil {
+				t.Fatal(err)
+			}
+			p.settings.RootSecret = bytes.Repeat([]byte{1}, 32)
+		}},
+		{"keys", checkWarn, "could not be read", false, func(_ *testing.T, p *patient) { p.unread = []unread{{option: "root-secret"}} }},
 		{"revocations", checkFail, "damaged", false, func(t *testing.T, p *patient) {
 			overwrite(t, filepath.Join(p.dir, "revocations.bolt"), 0, strings.Repeat("\xff", 8192))
 		}},

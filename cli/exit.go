@@ -56,6 +56,7 @@ var problemExits = map[problem.Code]int{
 func exitCode(err error) int {
 	var misuse *usageError
 	var configuration *ConfigError
+	var secret *auth.SecretError
 	var locked *storage.LockedError
 	var newer *migrations.NewerSchemaError
 	var lost *client.ConnectionError
@@ -67,7 +68,9 @@ func exitCode(err error) int {
 		return exitOK
 	case errors.As(err, &misuse):
 		return exitUsage
-	case errors.As(err, &configuration):
+	case errors.As(err, &configuration) && configuration.Later:
+		return exitNetwork
+	case errors.As(err, &configuration), errors.As(err, &secret):
 		return exitConfiguration
 	case errors.As(err, &locked), errors.Is(err, auth.ErrRevocationsInUse):
 		return exitLocked

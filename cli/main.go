@@ -162,8 +162,9 @@ func remote(c *cobra.Command) *cobra.Command {
 // clientSettings reads what flags and environment say of the server. What is
 // wrong there is wrong use of the command.
 func (a *app) clientSettings(cmd *cobra.Command) (clientSettings, error) {
-	settings, err := load(clientOptions, cmd.Flags(), a.lookup, layer{})
-	if err != nil {
+	settings, err := load(cmd.Context(), clientOptions, cmd.Flags(), a.lookup, layer{})
+	var failure *ConfigError
+	if err != nil && !(errors.As(err, &failure) && failure.Later) {
 		err = &usageError{err}
 	}
 	return settings, err

@@ -14,8 +14,9 @@ import (
 	"time"
 
 	"filippo.io/age"
-	"maestro/auth"
 
+	"maestro/auth"
+	"maestro/problem"
 	"maestro/server"
 	"maestro/storage"
 	"maestro/storage/archive"
@@ -41,6 +42,7 @@ type ServeSettings struct {
 	InsecureHTTP     bool           // listen beyond loopback without TLS
 	BehindTLS        bool           // a proxy before the server ends TLS
 	TrustedProxies   []netip.Prefix // whose X-Forwarded-For is believed
+	RootSecret       []byte         // of the installation; nil for the one in the data directory
 	AdminEmail       string         // of the first operator; "" for none
 	AdminPassword    string         // of the first operator
 	LogLevel         slog.Level     //
@@ -86,6 +88,10 @@ var serveOptions = slices.Concat([]option[ServeSettings]{
 	}},
 	{name: "trusted-proxy", unit: "CIDR,...", help: "proxies whose X-Forwarded-For says who the client is, as addresses or networks; from anybody else it is ignored", apply: func(s *ServeSettings, text string) (err error) {
 		s.TrustedProxies, err = parsePrefixes(text)
+		return err
+	}},
+	{name: "root-secret", secret: true, help: "32 random bytes in base64, that other keys are derived from and what is kept sealed is sealed with; otherwise keys/secret.key in the data directory, which the first start makes", apply: func(s *ServeSettings, text string) (err error) {
+		s.RootSecret, err = auth.ParseRootSecret(text)
 		return err
 	}},
 	{name: "admin-email", unit: "EMAIL", help: "makes the first operator, together with MAESTRO_ADMIN_PASSWORD, for unattended installation", apply: func(s *ServeSettings, text string) error {
@@ -160,11 +166,8 @@ var serveOptions = slices.Concat([]option[ServeSettings]{
 		return err
 	}},
 	{name: "metrics-token", secret: true, help: "who presents it as a bearer token may read /metrics; without it nobody may, but on the control socket", apply: func(s *ServeSettings, text string) error {
-		if len(text) < 16 || strings.ContainsAny(text, " \t\r\n") {
-			return errors.New("must have 16 characters at least, and no space")
-		}
 		s.MetricsToken = text
-		return nil
+		return checkMetricsToken(text)
 	}},
 	rateOption("address", "client address", server.DefaultRates().Address, func(r *server.Rates) *server.Rate { return &r.Address }),
 	rateOption("credential", "session or API token", server.DefaultRates().Credential, func(r *server.Rates) *server.Rate { return &r.Credential }),
@@ -173,7 +176,25 @@ var serveOptions = slices.Concat([]option[ServeSettings]{
 		s.Demo, err = parseBool(text)
 		return err
 	}},
-}, tlsOptions)
+}, tlsOptions, serveSourceOptions())
+
+// minMetricsToken is the shortest token for /metrics, in characters.
+const minMetricsToken = 16
+
+// checkMetricsToken refuses a token that would be guessed, by the rules for
+// passwords.
+func checkMetricsToken(text string) error {
+	if len(text) < minMetricsToken || strings.ContainsAny(text, " \t\r\n") {
+		return fmt.Errorf("must have %d characters at least, and no space", minMetricsToken)
+	}
+	var c problem.Checks
+	auth.PasswordPolicy{MinLength: minMetricsToken}.Check(&c, "it", text, "maestro", "metrics", "token", "secret", "prometheus")
+	var p *problem.Error
+	if errors.As(c.Err(), &p) {
+		return fmt.Errorf("%s: take one that is random, such as 32 characters of openssl rand -base64 24", p.Violations[0].Message)
+	}
+	return nil
+}
 
 // maxPasswordLength is the longest that the shortest password may have to be.
 const maxPasswordLength = 64

@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"maestro/secrets"
 )
 
 func (a *app) serveCommand() *cobra.Command {
@@ -19,7 +21,7 @@ func (a *app) serveCommand() *cobra.Command {
 		Use: "serve", Short: "Run the server", Args: cobra.NoArgs,
 		Long: "Runs the server until SIGINT or SIGTERM: it then finishes the requests under way and closes the data directory. A second\n" +
 			"signal ends it at once; what was acknowledged is on disk in any case. SIGHUP reads the configuration again and takes over the\n" +
-			"level of the log. Under systemd it tells when it is ready, gives signs of life, and takes a socket that was opened for it.\n\n" +
+			"level of the log, the metrics token and the TLS certificate. Under systemd it tells when it is ready, gives signs of life, and takes a socket that was opened for it.\n\n" +
 			"A setting comes from its flag, else from its variable (in brackets), else from the file that the variable with _FILE behind\n" +
 			"it names, else from the configuration file (maestro.toml, .yaml or .json in the working directory, or --config).\n" +
 			"MAESTRO_ADMIN_EMAIL and MAESTRO_ADMIN_PASSWORD_FILE make the first operator without a person.",
@@ -28,11 +30,11 @@ func (a *app) serveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			settings, err := load(serveOptions, cmd.Flags(), a.lookup, file)
+			settings, err := load(cmd.Context(), serveOptions, cmd.Flags(), a.lookup, file)
 			if err != nil {
 				return err
 			}
-			return a.serve(cmd, settings)
+			return a.serve(cmd, settings, file)
 		},
 	}
 	addFlags(c.Flags(), serveOptions)
@@ -58,7 +60,7 @@ func tuneCollector(lookup func(string) (string, bool)) {
 	}
 }
 
-func (a *app) serve(cmd *cobra.Command, settings ServeSettings) (err error) {
+func (a *app) serve(cmd *cobra.Command, settings ServeSettings, file layer) (err error) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP) // at once: unheard, it would end the program
 	defer signal.Stop(hangups)
@@ -69,6 +71,7 @@ func (a *app) serve(cmd *cobra.Command, settings ServeSettings) (err error) {
 	for _, warning := range unknownVariables(a.environment) {
 		log.Warn(warning)
 	}
+	a.logSources(cmd, file, log)
 	if absolute, err := filepath.Abs(settings.Data); err == nil {
 		settings.Data = absolute
 	}
@@ -120,8 +123,9 @@ func (a *app) serve(cmd *cobra.Command, settings ServeSettings) (err error) {
 }
 
 // reloadOnHangup reads the configuration again at every SIGHUP and takes over what
-// can change while the server runs: the level of the log, and what the files of
-// the TLS certificate hold. What does not hold changes nothing.
+// can change while the server runs: the level of the log, the token for the
+// metrics, and what the files of the TLS certificate hold. Secrets are read from
+// their sources again. What does not hold, or cannot be read, changes nothing.
 func (a *app) reloadOnHangup(ctx context.Context, cmd *cobra.Command, appliance *Appliance, level *slog.LevelVar, hangups <-chan os.Signal) {
 	log := appliance.Log
 	for {
@@ -133,16 +137,28 @@ func (a *app) reloadOnHangup(ctx context.Context, cmd *cobra.Command, appliance 
 		file, err := a.configFile(cmd)
 		if err == nil {
 			var settings ServeSettings
-			if settings, err = load(serveOptions, cmd.Flags(), a.lookup, file); err == nil {
+			if settings, err = load(cmd.Context(), serveOptions, cmd.Flags(), a.lookup, file); err == nil {
 				level.Set(settings.LogLevel)
-				if err := appliance.Reload(); err != nil {
+				if err := appliance.Reload(settings); err != nil {
 					log.Error("the new TLS certificate cannot be served; the old one stays", "cause", err)
 				}
+				a.logSources(cmd, file, log)
 				log.Log(ctx, max(slog.LevelInfo, settings.LogLevel), "read the configuration again", "log_level", settings.LogLevel)
 				continue
 			}
 		}
 		log.Error("the configuration was read again and does not hold: everything stays as it was", "error", err)
+	}
+}
+
+// logSources says which secrets were read, and from where: who has read them is for
+// the source's own records.
+func (a *app) logSources(cmd *cobra.Command, file layer, log *slog.Logger) {
+	texts, _ := resolve(serveOptions, cmd.Flags(), a.lookup, file) // which held a moment ago
+	for _, o := range serveOptions {
+		if text := texts[o.name].text; o.secret && secrets.IsReference(text) {
+			log.Info("read a secret", "option", o.name, "from", text)
+		}
 	}
 }
 

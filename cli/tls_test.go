@@ -195,7 +195,7 @@ func TestReloadTakesTheFilesAtOnce(t *testing.T) {
 	if _, err := own.Renew(appliance.Settings.TLS.Names, true); err != nil {
 		t.Fatal(err)
 	}
-	if err := appliance.Reload(); err != nil {
+	if err := appliance.Reload(appliance.Settings); err != nil {
 		t.Fatal(err)
 	}
 	if bytes.Equal(before, shown()) {
@@ -246,7 +246,7 @@ func TestTheOperatorIsToldWhatIsShown(t *testing.T) {
 	if err := os.WriteFile(certFile, []byte("no certificate"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := appliance.Reload(); err == nil {
+	if err := appliance.Reload(appliance.Settings); err == nil {
 		t.Error("a file without a certificate is taken")
 	}
 	ask("GET", "/system/certificates", "Bearer "+grant.AccessToken, "", &told)

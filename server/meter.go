@@ -71,15 +71,20 @@ func (m *meter) request(c *gin.Context, took time.Duration) {
 	r.took.Observe(took.Seconds())
 }
 
+// SetMetricsToken lets who presents this token read the metrics from now on, and
+// nobody else; "" lets nobody. It may be called at any time.
+func (s *Server) SetMetricsToken(token string) { s.readMeter.Store(&token) }
+
 // sendMetrics sends the metrics to whoever has the token for them. Without one
 // set, there is nothing at this address.
 func (s *Server) sendMetrics(c *gin.Context) {
-	if s.readMeter == "" {
+	want := *s.readMeter.Load()
+	if want == "" {
 		refuse(c, problem.New(problem.NotFound, "There is nothing at this address."))
 		return
 	}
 	scheme, token, _ := strings.Cut(c.GetHeader("Authorization"), " ")
-	if !strings.EqualFold(scheme, "bearer") || subtle.ConstantTimeCompare([]byte(token), []byte(s.readMeter)) != 1 {
+	if !strings.EqualFold(scheme, "bearer") || subtle.ConstantTimeCompare([]byte(token), []byte(want)) != 1 {
 		refuse(c, problem.New(problem.Unauthenticated, "This needs the token that the server's metrics-token says."))
 		return
 	}

@@ -90,7 +90,7 @@ type Server struct {
 
 	draining  atomic.Bool
 	meter     *meter
-	readMeter string // the token for it, or empty
+	readMeter atomic.Pointer[string] // the token for it; never nil, "" for nobody
 }
 
 // New returns a Server with every route in place. It panics when a route
@@ -147,7 +147,8 @@ func New(o Options) *Server {
 	s.systemRoutes()
 	s.checkDeclared()
 	s.document = s.renderDocument()
-	s.meter, s.readMeter = newMeter(s), o.MetricsToken
+	s.meter = newMeter(s)
+	s.SetMetricsToken(o.MetricsToken)
 	s.handler = s.paced(compressed(s.engine))
 	return s
 }
