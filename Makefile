@@ -124,11 +124,11 @@ packages: ## deb and rpm of what make release built; fetches nfpm as a Go module
 	cd dist && sha256sum maestro_* *.rpm > SHA256SUMS
 
 CONTAINER ?= podman
-container: ## an image of what make release built; needs podman, or CONTAINER=docker
+container: ## an image of what make release built; needs podman, or CONTAINER=docker or buildah
 	rm -rf dist/container && mkdir -p dist/container/data
 	cp dist/maestro_$(VERSION)_linux_amd64 dist/container/maestro_linux_amd64
 	cp dist/maestro_$(VERSION)_linux_arm64 dist/container/maestro_linux_arm64
-	$(CONTAINER) build --file packaging/Containerfile --build-arg TARGETARCH=$$(go env GOARCH) --tag maestro:$(VERSION) dist/container
+	$(CONTAINER) build $(if $(filter-out docker,$(CONTAINER)),--format docker) --file packaging/Containerfile --build-arg TARGETARCH=$$(go env GOARCH) --tag maestro:$(VERSION) dist/container
 
 reproducible: ## builds the commit twice, elsewhere and without a cache, and compares every byte; minutes
 	@set -e; first=$$(mktemp -d) second=$$(mktemp -d)/another/place; mkdir -p $$second; \
