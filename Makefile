@@ -117,7 +117,7 @@ release: ## dist: static binaries of every platform, a bill of materials each, a
 PACKAGE_VERSION = $(if $(filter v%,$(VERSION)),$(patsubst v%,%,$(VERSION)),0.0.0~$(VERSION))
 
 packages: ## deb and rpm of what make release built; fetches nfpm as a Go module
-	go run $(GOFLAGS_RELEASE) . man | gzip -9 -n > dist/maestro.1.gz
+	go run $(GOFLAGS_RELEASE) . man > dist/maestro.1 && gzip -9 -n -f dist/maestro.1
 	@set -e; for arch in amd64 arm64; do for kind in deb rpm; do \
 		ARCH=$$arch VERSION=$(VERSION) PACKAGE_VERSION=$(PACKAGE_VERSION) SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) \
 			go run $(NFPM) package --config packaging/nfpm.yaml --packager $$kind --target dist/; \
