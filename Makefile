@@ -124,6 +124,7 @@ packages: ## deb and rpm of what make release built; fetches nfpm as a Go module
 	done; done
 	cd dist && sha256sum maestro_* *.rpm > SHA256SUMS
 
+# podman and buildah keep a health check in docker's format alone.
 CONTAINER ?= podman
 container: ## an image of what make release built; needs podman, or CONTAINER=docker or buildah
 	rm -rf dist/container && mkdir -p dist/container/data
