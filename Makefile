@@ -117,18 +117,20 @@ release: ## dist: static binaries of every platform, a bill of materials each, a
 PACKAGE_VERSION = $(if $(filter v%,$(VERSION)),$(patsubst v%,%,$(VERSION)),0.0.0~$(VERSION))
 
 packages: ## deb and rpm of what make release built; fetches nfpm as a Go module
+	go run $(GOFLAGS_RELEASE) . man > dist/maestro.1 && gzip -9 -n -f dist/maestro.1
 	@set -e; for arch in amd64 arm64; do for kind in deb rpm; do \
 		ARCH=$$arch VERSION=$(VERSION) PACKAGE_VERSION=$(PACKAGE_VERSION) SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) \
 			go run $(NFPM) package --config packaging/nfpm.yaml --packager $$kind --target dist/; \
 	done; done
 	cd dist && sha256sum maestro_* *.rpm > SHA256SUMS
 
+# podman and buildah keep a health check in docker's format alone.
 CONTAINER ?= podman
-container: ## an image of what make release built; needs podman, or CONTAINER=docker
+container: ## an image of what make release built; needs podman, or CONTAINER=docker or buildah
 	rm -rf dist/container && mkdir -p dist/container/data
 	cp dist/maestro_$(VERSION)_linux_amd64 dist/container/maestro_linux_amd64
 	cp dist/maestro_$(VERSION)_linux_arm64 dist/container/maestro_linux_arm64
-	$(CONTAINER) build --file packaging/Containerfile --build-arg TARGETARCH=$$(go env GOARCH) --tag maestro:$(VERSION) dist/container
+	$(CONTAINER) build $(if $(filter-out docker,$(CONTAINER)),--format docker) --file packaging/Containerfile --build-arg TARGETARCH=$$(go env GOARCH) --tag maestro:$(VERSION) dist/container
 
 reproducible: ## builds the commit twice, elsewhere and without a cache, and compares every byte; minutes
 	@set -e; first=$$(mktemp -d) second=$$(mktemp -d)/another/place; mkdir -p $$second; \

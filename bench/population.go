@@ -86,13 +86,9 @@ func newPopulation(set dataSet, dir string) *population {
 // open starts the product on a data set, which is seeded when it is first asked for,
 // and logs the tenants' admins in.
 func (l *lab) open(ctx context.Context, set dataSet) (*child.Process, *population, error) {
-	p := l.sets[set.name]
-	if p == nil {
-		var err error
-		if p, err = l.seed(ctx, set.scaled(l.scale)); err != nil {
-			return nil, nil, fmt.Errorf("seed the %s set: %w", set.name, err)
-		}
-		l.sets[set.name] = p
+	p, err := l.seeded(ctx, set)
+	if err != nil {
+		return nil, nil, err
 	}
 	server, _, err := l.serveMaestro(ctx, p.dir)
 	if err != nil {
@@ -113,6 +109,19 @@ func (l *lab) open(ctx context.Context, set dataSet) (*child.Process, *populatio
 		return nil, nil, errors.Join(err, l.stop(server))
 	}
 	return server, p, nil
+}
+
+// seeded returns a data set, which is made when it is first asked for.
+func (l *lab) seeded(ctx context.Context, set dataSet) (*population, error) {
+	if p := l.sets[set.name]; p != nil {
+		return p, nil
+	}
+	p, err := l.seed(ctx, set.scaled(l.scale))
+	if err != nil {
+		return nil, fmt.Errorf("seed the %s set: %w", set.name, err)
+	}
+	l.sets[set.name] = p
+	return p, nil
 }
 
 // seed makes a data set: the tenants and their users through the running product, as

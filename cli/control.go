@@ -70,14 +70,21 @@ func (a *Appliance) closeControl() {
 	}
 }
 
+// controlURL is what the server is called on its socket.
+const controlURL = "http://maestro"
+
+// controlTransport leads to the server that has a data directory, whatever the URL.
+func controlTransport(dir string) *http.Transport {
+	return &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", controlPath(dir))
+	}}
+}
+
 // control asks the server that has a data directory. The caller closes the
 // answer, which is a good one.
 func control(ctx context.Context, dir, path string) (io.ReadCloser, error) {
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", controlPath(dir))
-		}}}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://maestro"+path, nil)
+	client := &http.Client{Transport: controlTransport(dir)}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, controlURL+path, nil)
 	if err != nil {
 		return nil, err
 	}

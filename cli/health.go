@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -19,27 +20,35 @@ const healthPoll = 50 * time.Millisecond
 
 func (a *app) healthCommand() *cobra.Command {
 	var wait time.Duration
+	var data string
 	c := remote(&cobra.Command{
 		Use: "healthcheck", Short: "Say whether a server is ready, by the exit code", Args: cobra.NoArgs,
-		Long: "Ends with 0 when the server is ready and with 7 when it is not, or cannot be reached: for containers and scripts.",
+		Long: "Ends with 0 when the server is ready and with 7 when it is not, or cannot be reached: for containers and scripts.\n" +
+			"With --data, or with MAESTRO_DATA and no URL, it asks through the socket in the data directory, where neither\n" +
+			"certificates nor addresses matter.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			settings, err := a.clientSettings(cmd)
 			if err != nil {
 				return err
 			}
-			if settings.url == "" {
-				settings.url = defaultURL
-			}
 			roots, err := rootsOf(settings.roots)
 			if err != nil {
 				return err
 			}
-			caller := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}}
+			if data == "" && settings.url == "" {
+				data, _ = a.lookup("MAESTRO_DATA")
+			}
+			transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}
+			url := cmp.Or(settings.url, defaultURL)
+			if data != "" {
+				transport, url = controlTransport(data), controlURL
+			}
+			caller := &http.Client{Transport: transport}
 			ctx, cancel := context.WithTimeout(cmd.Context(), max(wait, 5*time.Second))
 			defer cancel()
 			deadline := time.Now().Add(wait)
 			for {
-				err := ready(ctx, caller, settings.url)
+				err := ready(ctx, caller, url)
 				if err == nil || time.Now().After(deadline) {
 					return err
 				}
@@ -48,6 +57,8 @@ func (a *app) healthCommand() *cobra.Command {
 		},
 	})
 	c.Flags().DurationVar(&wait, "wait", 0, "how long to wait until it is ready")
+	c.Flags().StringVar(&data, "data", "", "ask the server on this machine that has this data directory")
+	c.MarkFlagsMutuallyExclusive("data", "url")
 	return c
 }
 

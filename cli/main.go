@@ -116,7 +116,7 @@ func (a *app) root() *cobra.Command {
 	add("session", a.loginCommand(), a.logoutCommand(), a.whoamiCommand())
 	add("data", a.projectCommand(), a.memberCommand(), a.artifactCommand(), a.metricCommand(), a.importCommand(), a.collectCommand(), a.hookCommand(), a.predictCommand(), a.recommendCommand(), a.similarCommand(),
 		a.tenantCommand(), a.userCommand(), a.tokenCommand(), a.auditCommand())
-	add("other", a.docsCommand())
+	add("other", a.docsCommand(), a.manCommand())
 	add("other", a.versionCommand())
 	return root
 }

@@ -73,9 +73,12 @@ func (a *app) bundle(cmd *cobra.Command) (map[string][]byte, error) {
 		settings = []effective{{Name: "the configuration does not hold", Value: err.Error()}}
 	}
 	dir := presetOf("data")
-	for _, s := range settings {
+	for i, s := range settings {
 		if s.Name == "data" {
 			dir = s.Value
+		}
+		if s.Value != "" && namesPerson(s.Name) {
+			settings[i].Value = redacted
 		}
 	}
 	build, _ := debug.ReadBuildInfo()
@@ -97,6 +100,11 @@ func (a *app) bundle(cmd *cobra.Command) (map[string][]byte, error) {
 		files[name] = text
 	}
 	return files, nil
+}
+
+// namesPerson reports whether an option's value is somebody's address.
+func namesPerson(name string) bool {
+	return slices.ContainsFunc(serveOptions, func(o option[ServeSettings]) bool { return o.name == name && o.unit == "EMAIL" })
 }
 
 func askControl(ctx context.Context, dir, path string) ([]byte, error) {

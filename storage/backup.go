@@ -72,7 +72,7 @@ func writeBackup(ctx context.Context, dir string, out io.Writer, o BackupOptions
 	if err != nil {
 		return info, diskError(err)
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(temp)) }()
+	defer func() { err = errors.Join(err, removeGently(temp)) }()
 	b := &backup{dir: dir, temp: temp, info: archive.Info{Version: o.Version, CreatedAt: tenancy.TimeOf(o.Now())}}
 	database := filepath.Join(temp, databaseName)
 	if b.info.Schema, err = copyDatabase(ctx, filepath.Join(dir, databaseName), database); err != nil {
@@ -205,7 +205,11 @@ func copyDatabase(ctx context.Context, from, to string) (schema int64, err error
 	if err != nil {
 		return 0, err
 	}
-	err = c.query(ctx, "VACUUM INTO $1", []any{to}, func(row) error { return nil })
+	stop, err := followFile(to)
+	if err == nil {
+		err = c.query(ctx, "VACUUM INTO $1", []any{to}, func(row) error { return nil })
+		stop()
+	}
 	if err := errors.Join(err, c.close()); err != nil {
 		return 0, err
 	}

@@ -14,10 +14,6 @@ import (
 	"maestro/storage/archive"
 )
 
-// syncEvery is how many bytes of a backup are written before they are put on
-// disk. Left to pile up, they would go at once, and every commit wait for them.
-const syncEvery = 4 << 20
-
 // WriteBackupFile makes a backup file: write gives the archive, which is
 // encrypted if there are recipients, put on disk, read again and checked whole,
 // and has its name only then. An existing file is left alone: Conflict. temp is a
@@ -81,21 +77,6 @@ func fillBackup(file *os.File, recipients []age.Recipient, write func(io.Writer)
 		return nil, err
 	}
 	return witness, file.Sync()
-}
-
-// pacedFile puts what is written on disk every few megabytes.
-type pacedFile struct {
-	file    *os.File
-	pending int
-}
-
-func (p *pacedFile) Write(b []byte) (int, error) {
-	n, err := p.file.Write(b)
-	if p.pending += n; err == nil && p.pending >= syncEvery {
-		p.pending = 0
-		err = p.file.Sync()
-	}
-	return n, err
 }
 
 // syncParent puts a file's name on disk.

@@ -37,7 +37,7 @@ func VerifyBackup(ctx context.Context, name string, identities []age.Identity, t
 	if err != nil {
 		return report, diskError(err)
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	defer func() { err = errors.Join(err, removeGently(dir)) }()
 	return unpack(ctx, name, identities, dir, false)
 }
 
