@@ -100,6 +100,8 @@ func TestAWSFailing(t *testing.T) {
 				config.Wait = pauseShortly
 			}
 			fails(t, NewReader(config), "awssm://maestro#metrics", f.says, f.temporary)
+			a.mu.Lock() // the last try may be under way there
+			defer a.mu.Unlock()
 			if n > f.tries || n == 0 || f.tries != triesInTime && n != f.tries {
 				t.Errorf("was asked %d times, want %d", n, f.tries)
 			}

@@ -114,6 +114,22 @@ func TestWhatPassesIsWaitedFor(t *testing.T) {
 	}
 }
 
+// TestATryThatHangsIsFollowedByAnother: one that hangs does not use up the time.
+func TestATryThatHangsIsFollowedByAnother(t *testing.T) {
+	v := newFakeVault(t)
+	first := true
+	v.intercept = func(_ http.ResponseWriter, r *http.Request) bool {
+		if !first {
+			return false
+		}
+		first = false
+		<-r.Context().Done() // the client leaves
+		return true
+	}
+	config := quick(Config{Vault: v.settings(), Timeout: 3 * time.Second}, nil)
+	reads(t, NewReader(config), "vault://kv/maestro#metrics", canaryValue)
+}
+
 func TestAnAppRoleLogsInAgainWhenItsTokenEnds(t *testing.T) {
 	t.Run("by the clock", func(t *testing.T) {
 		v := newFakeVault(t)
@@ -143,6 +159,14 @@ func TestAnAppRoleLogsInAgainWhenItsTokenEnds(t *testing.T) {
 			t.Errorf("a path that is refused led to %d logins more, want one", v.logins-2)
 		}
 	})
+}
+
+func TestANewTokenThatIsRefusedIsNotReplaced(t *testing.T) {
+	v := newFakeVault(t)
+	fails(t, NewReader(quick(Config{Vault: v.appRole()}, nil)), "vault://kv/secret-of-others#x", "refuses the token for this path", false)
+	if v.logins != 1 {
+		t.Errorf("logged in %d times, want 1", v.logins)
+	}
 }
 
 func TestAnAppRoleThatIsRefused(t *testing.T) {
