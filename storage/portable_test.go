@@ -661,3 +661,37 @@ func TestWhatCannotBeExported(t *testing.T) {
 	wantCode(t, err, problem.Conflict)
 	wantSameFiles(t, before, tree(t, dir))
 }
+
+// TestContentThatGoesMeanwhileIsExported deletes every artifact when the first byte of
+// the archive is written: the rows were read by then, their content not. It goes
+// afterwards.
+func TestContentThatGoesMeanwhileIsExported(t *testing.T) {
+	s, tenant := filled(t)
+	deleted := false
+	out := writerFunc(func(b []byte) (int, error) {
+		if !deleted {
+			deleted = true
+			for _, a := range allArtifacts(t, tenant) {
+				if err := tenant.DeleteArtifact(background, a.ID, nil); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		return len(b), nil
+	})
+	name := filepath.Join(t.TempDir(), "acme.tar")
+	report, err := WriteTenantFile(background, name, nil, t.TempDir(), func(file io.Writer) error {
+		return s.ExportTenant(background, "acme", io.MultiWriter(out, file), ExportOptions{})
+	})
+	if err != nil || !deleted || report.Contents != 20 || report.Rows["artifacts"] != 20 {
+		t.Errorf("%+v, %v", report, err)
+	}
+	sweepAll(t, s, 1000)
+	if left := files(t, s); len(left) > 0 {
+		t.Errorf("%d contents are left that nothing refers to", len(left))
+	}
+}
+
+type writerFunc func(b []byte) (int, error)
+
+func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
