@@ -10,7 +10,7 @@ GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.6.0
 
 export CGO_ENABLED = 0
 
-.PHONY: help run build test evaluate race races kill sweep upgrade mutants lint vuln bench fuzz ui e2e bars screenshots demo openapi client fresh cover release packages container reproducible airgap swap acme backupbench clean
+.PHONY: help run build test evaluate race races kill sweep upgrade postgres mutants lint vuln bench fuzz ui e2e bars screenshots demo openapi client fresh cover release packages container reproducible airgap swap acme backupbench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z][a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -44,6 +44,15 @@ sweep: ## an upgrade cut short at each of its writes; some minutes
 
 upgrade: ## a pre-tenancy database of 3.3 million rows up, down and up again: rows/s, time, memory; some minutes
 	go test ./storage -run TestUpgradeOfALargeDatabase -count=1 -timeout 60m -v -args -scale 1
+
+POSTGRES_BIN ?= $(lastword $(sort $(wildcard /usr/lib/postgresql/*/bin)))
+postgres: ## the import from PostgreSQL, out of a server of its own; needs its programs: apt-get install postgresql, or POSTGRES_BIN=/where/initdb/is
+	@test -x "$(POSTGRES_BIN)/initdb" || { echo "there is no initdb: apt-get install postgresql, or say where it is with POSTGRES_BIN"; exit 1; }
+	@dir=$$(mktemp -d); as=; if [ "$$(id -u)" = 0 ]; then as="runuser -u postgres --"; chown postgres $$dir; fi; \
+	cd $$dir && $$as $(POSTGRES_BIN)/initdb -A trust -U maestro -D $$dir/data >$$dir/log \
+		&& $$as $(POSTGRES_BIN)/pg_ctl -D $$dir/data -w -l $$dir/data/log -o "-c listen_addresses='' -c unix_socket_directories=$$dir" start >>$$dir/log \
+		&& cd $(CURDIR) && MAESTRO_TEST_POSTGRES="postgres:///postgres?host=$$dir&user=maestro" go test ./storage -run TestImportFromPostgres -count=1 -v; \
+	status=$$?; cd $(CURDIR); [ $$status = 0 ] || cat $$dir/log; $$as $(POSTGRES_BIN)/pg_ctl -D $$dir/data -m fast -w stop >/dev/null; rm -rf $$dir; exit $$status
 
 MUTANTS ?= all
 mutants: ## drop the tenant of one SQL statement after the other; each must fail a test. Minutes; MUTANTS=20 draws some, MUTANTS=selectProject names them; needs go alone

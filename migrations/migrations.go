@@ -43,8 +43,10 @@ func Apply(ctx context.Context, db *sql.DB) (int64, error) {
 // To brings the database to a version of the schema, up or down, one transaction
 // a migration. Foreign keys must be off on db's only connection, because tables
 // are rebuilt. say, unless nil,
-// is told how far it is. References are checked before the last commit. Where To fails or is cut short, the next call does what
-// is missing. A database of a version that is not known is a *NewerSchemaError.
+// is told how far it is. References are checked before the last commit. A database
+// of a version that is not known is a *NewerSchemaError. Where To fails or is cut
+// short, the next call does what is missing on the way to the same version; between
+// the migrations indexes may be missing that a later one drops.
 func To(ctx context.Context, db *sql.DB, version int64, say func(Progress)) error {
 	return to(ctx, db, files, version, say)
 }
@@ -74,7 +76,8 @@ func to(ctx context.Context, db *sql.DB, files fs.FS, version int64, say func(Pr
 	var migrations []*goose.Migration
 	for i, s := range scripts {
 		lastDown := version == 0 && i == 0 || i > 0 && scripts[i-1].version == version
-		migrations = append(migrations, goose.NewGoMigration(s.version, s.direction(true, s.version == version, say), s.direction(false, lastDown, say)))
+		migrations = append(migrations, goose.NewGoMigration(s.version, s.direction(true, s.version == version, following(scripts, s.version, version), say),
+			s.direction(false, lastDown, nil, say)))
 	}
 	provider, err := goose.NewProvider(goose.DialectSQLite3, db, nil, goose.WithGoMigrations(migrations...), goose.WithDisableGlobalRegistry(true))
 	if err != nil {
@@ -98,8 +101,18 @@ func to(ctx context.Context, db *sql.DB, files fs.FS, version int64, say func(Pr
 	return wrap(err)
 }
 
+// following are the steps up that come behind a version on the way to another.
+func following(scripts []*script, behind, to int64) (steps []step) {
+	for _, s := range scripts {
+		if s.version > behind && s.version <= to {
+			steps = append(steps, s.up...)
+		}
+	}
+	return steps
+}
+
 // direction makes one way of a script what goose runs in a transaction.
-func (s *script) direction(up, last bool, say func(Progress)) *goose.GoFunc {
+func (s *script) direction(up, last bool, later []step, say func(Progress)) *goose.GoFunc {
 	steps := s.up
 	if !up {
 		steps = s.down
@@ -108,7 +121,7 @@ func (s *script) direction(up, last bool, say func(Progress)) *goose.GoFunc {
 		if len(steps) == 0 {
 			return fmt.Errorf("%s has no way down", s.name)
 		}
-		r := &run{ctx: ctx, tx: tx, version: s.version, last: last, say: func(table string, done, total int64) {
+		r := &run{ctx: ctx, tx: tx, version: s.version, last: last, later: later, say: func(table string, done, total int64) {
 			say(Progress{Version: s.version, Name: s.name, Up: up, Table: table, Done: done, Total: total})
 		}}
 		return r.all(steps)

@@ -3,9 +3,13 @@ package migrations
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
+
+	gocmp "github.com/google/go-cmp/cmp"
 )
 
 func openDatabase(t *testing.T) *sql.DB {
@@ -69,6 +73,58 @@ func TestAReferenceToNothingStopsEveryStart(t *testing.T) {
 	for range 2 {
 		if _, err := Apply(context.Background(), db); err == nil || !strings.Contains(err.Error(), "a row of tenant_use refers to a row of tenants") {
 			t.Fatalf("got %v, want the reference to nothing", err)
+		}
+	}
+}
+
+// TestAnIndexThatGoesAgainIsNotMade looks from within a later migration for the
+// indexes of an earlier one. Those that it drops were not made on the way to it;
+// those that keep rows apart were, and those that their own migration needs.
+func TestAnIndexThatGoesAgainIsNotMade(t *testing.T) {
+	seen := `CREATE TABLE seen_%[1]d AS SELECT name FROM sqlite_schema WHERE type = 'index' AND name GLOB '[ab]_*';`
+	files := fstest.MapFS{
+		"00001_first.sql": {Data: []byte(`-- +goose Up
+CREATE TABLE a (x INTEGER, y INTEGER) STRICT;
+CREATE TABLE b (x INTEGER) STRICT;
+CREATE INDEX a_within ON a (x, y);
+` + fmt.Sprintf(seen, 1) + `
+DROP INDEX a_within;
+CREATE INDEX a_dropped ON a (x);
+CREATE INDEX a_stays ON a (y);
+CREATE UNIQUE INDEX a_apart ON a (y, x);
+CREATE INDEX b_table ON b (x);
+-- +goose Down
+DROP TABLE b;
+DROP TABLE a;
+DROP TABLE seen_1;
+`)},
+		"00002_second.sql": {Data: []byte(`-- +goose Up
+` + fmt.Sprintf(seen, 2) + `
+DROP INDEX a_dropped;
+DROP INDEX a_apart;
+DROP TABLE b;
+-- +goose Down
+DROP TABLE seen_2;
+`)},
+	}
+	names := func(db *sql.DB, from string) (found []string) {
+		for _, row := range (&filler{t: t, db: db}).query("SELECT name FROM " + from + " ORDER BY name") {
+			found = append(found, row[0].(string))
+		}
+		return found
+	}
+	for version, want := range map[int64]map[string][]string{
+		1: {"seen_1": {"a_within"}, "sqlite_schema WHERE type = 'index' AND name GLOB '[ab]_*'": {"a_apart", "a_dropped", "a_stays", "b_table"}},
+		2: {"seen_1": {"a_within"}, "seen_2": {"a_apart", "a_stays"}, "sqlite_schema WHERE type = 'index' AND name GLOB '[ab]_*'": {"a_stays"}},
+	} {
+		db := openDatabase(t)
+		if err := to(context.Background(), db, files, version, nil); err != nil {
+			t.Fatal(err)
+		}
+		for from, want := range want {
+			if diff := gocmp.Diff(want, names(db, from)); diff != "" {
+				t.Errorf("to %d, %s (-want +got):\n%s", version, from, diff)
+			}
 		}
 	}
 }

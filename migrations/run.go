@@ -33,8 +33,9 @@ type run struct {
 	tx      *sql.Tx
 	version int64
 	say     func(table string, done, total int64)
-	last    bool // no other migration follows
-	checked bool // nothing refers to nothing, as the last step has seen
+	last    bool   // no other migration follows
+	later   []step // of the migrations that follow in this run
+	checked bool   // nothing refers to nothing, as the last step has seen
 }
 
 func (r *run) all(steps []step) error {
@@ -42,9 +43,11 @@ func (r *run) all(steps []step) error {
 		r.checked = false
 		columns := addedColumns(steps[i:])
 		err := error(nil)
-		if columns > 0 {
+		switch {
+		case columns > 0:
 			err = r.addColumns(steps[i : i+columns])
-		} else {
+		case dropsLater(steps[i], steps[i+1:], r.later): // it is not made
+		default:
 			err = r.one(steps[i])
 		}
 		if err != nil {
@@ -97,7 +100,44 @@ func (r *run) one(s step) error {
 	case setAside:
 		return r.setAside()
 	}
+	if m := dropIndex.FindStringSubmatch(s.text); m != nil {
+		return r.exec("DROP INDEX IF EXISTS " + m[1]) // it may not have been made
+	}
 	return r.exec(s.text)
+}
+
+var (
+	createIndex = regexp.MustCompile(`^CREATE INDEX (\w+) ON (\w+) `)
+	dropIndex   = regexp.MustCompile(`^DROP INDEX (\w+);?$`)
+	dropTable   = regexp.MustCompile(`^DROP TABLE (\w+);?$`)
+)
+
+// dropsLater reports whether a step makes an index that a migration to come drops
+// again, itself or with its table. It is not made then: of a million rows each
+// takes seconds. An index that keeps rows apart is made all the same, and one that
+// is dropped in the migration that made it, which needs it in between.
+func dropsLater(s step, own, later []step) bool {
+	m := createIndex.FindStringSubmatch(s.text)
+	if s.directive != plain || m == nil || drops(own, m[1], m[2]) {
+		return false
+	}
+	return drops(later, m[1], m[2])
+}
+
+// drops reports whether steps drop an index or its table.
+func drops(steps []step, index, table string) bool {
+	for _, s := range steps {
+		if m := dropIndex.FindStringSubmatch(s.text); m != nil && m[1] == index {
+			return true
+		}
+		if m := dropTable.FindStringSubmatch(s.text); m != nil && m[1] == table {
+			return true
+		}
+		if s.directive == keepTable && s.subject == table {
+			return true
+		}
+	}
+	return false
 }
 
 var addColumn = regexp.MustCompile(`^ALTER TABLE (\w+) ADD COLUMN `)

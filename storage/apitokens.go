@@ -45,7 +45,7 @@ func (t *Tenant) APITokens(ctx context.Context, page Page, user tenancy.ID) (lis
 		filters = []filter{{"user_id = %s", user}}
 	}
 	list.Items = []auth.APIToken{}
-	list.Next, err = apiTokenList.page(ctx, t.Store, t.scope.Tenant(), page, filters, func(r row) {
+	list.Next, err = apiTokenList.page(ctx, t.Store, t.scope.Tenant(), page, narrowed{filters: filters}, func(r row) {
 		list.Items = append(list.Items, readAPIToken(r))
 	})
 	return list, err

@@ -29,18 +29,24 @@ const (
 	deleteArtifact = `DELETE FROM artifacts WHERE tenant_id = $1 AND id = $2`
 )
 
+// leastImpact is a condition that the indexes of the list's orders answer. They do
+// not for impact_order, because SQLite looks a computed column up.
+const leastImpact = "coalesce(avg_impact_score, -1) >= %s"
+
 var artifactList = listing{
 	name:    "artifacts",
 	columns: artifactColumns,
 	from:    "artifacts",
 	owned:   true,
+	first:   firstLook,
+	sought:  map[string]string{leastImpact: "impact_order >= %s"},
 	order:   "-created_at",
 	sorts: map[string]sortKey{
 		"created_at":       {expression: "created_at", kind: sortTime},
-		"updated_at":       {expression: "updated_at", kind: sortTime, gathered: true},
-		"name":             {expression: "name", kind: sortText, gathered: true},
-		"usage_count":      {expression: "usage_count", kind: sortInteger, gathered: true},
-		"avg_impact_score": {expression: "coalesce(avg_impact_score, -1)", kind: sortNumber, gathered: true},
+		"updated_at":       {expression: "updated_at", kind: sortTime},
+		"name":             {expression: "name", kind: sortText, plain: true, grouped: true},
+		"usage_count":      {expression: "usage_count", kind: sortInteger},
+		"avg_impact_score": {expression: "impact_order", kind: sortNumber, plain: true},
 	},
 }
 
@@ -48,7 +54,7 @@ var artifactList = listing{
 type storedArtifact struct {
 	registry.Artifact
 	held     bool   // the content that content_hash names is held here
-	searchID *int64 // its row in the search index; nil while it is out of search
+	searchID *int64 // its row in the search index; nil until it has one
 }
 
 // ArtifactFilter narrows a list of artifacts. Zero fields do not narrow.
@@ -77,7 +83,7 @@ func (f *ArtifactFilter) conditions() []filter {
 		filters = append(filters, filter{"is_active = %s", *f.IsActive})
 	}
 	if f.MinImpact != nil {
-		filters = append(filters, filter{"coalesce(avg_impact_score, -1) >= %s", *f.MinImpact})
+		filters = append(filters, filter{leastImpact, *f.MinImpact})
 	}
 	return filters
 }
@@ -147,7 +153,7 @@ func (t *Tenant) artifact(c *conn, id tenancy.ID) (a storedArtifact, err error) 
 // Artifacts returns one page of the tenant's artifacts.
 func (t *Tenant) Artifacts(ctx context.Context, page Page, f ArtifactFilter) (list List[registry.Artifact], err error) {
 	list.Items = make([]registry.Artifact, 0, min(max(page.Limit, 0), DefaultLimit))
-	list.Next, err = artifactList.page(ctx, t.Store, t.scope.Tenant(), page, f.conditions(), func(r row) {
+	list.Next, err = artifactList.page(ctx, t.Store, t.scope.Tenant(), page, t.narrowArtifacts(&f), func(r row) {
 		list.Items = append(list.Items, readArtifact(r))
 	})
 	return list, err

@@ -63,7 +63,7 @@ func (t *Tenant) Hooks(ctx context.Context, project tenancy.ID, page Page) (list
 		return list, err
 	}
 	list.Items = make([]tracking.Hook, 0, min(max(page.Limit, 0), DefaultLimit))
-	list.Next, err = hookList.page(ctx, t.Store, t.scope.Tenant(), page, []filter{hookList.of(project)}, func(r row) {
+	list.Next, err = hookList.page(ctx, t.Store, t.scope.Tenant(), page, narrowed{filters: []filter{hookList.of(project)}}, func(r row) {
 		list.Items = append(list.Items, readHook(r))
 	})
 	return list, err

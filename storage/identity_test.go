@@ -155,7 +155,7 @@ func TestListsOfOneUserReadTheirIndex(t *testing.T) {
 	for index, l := range map[string]*listing{"sessions_user": &sessionList, "api_tokens_user": &apiTokenList} {
 		for name, key := range l.sorts {
 			filters := []filter{{"user_id = %s", tenancy.ID{}}}
-			text, args := l.statement(tenancy.ID{}, filters, key, true, &position{Value: int64(1)}, 50)
+			text, args := l.statement(tenancy.ID{}, look{filters: filters}, key, true, &position{Value: int64(1)}, 50)
 			plan := queryPlan(t, s, text, len(args))
 			if !strings.Contains(plan, index+" (tenant_id=? AND user_id=?") || strings.Contains(plan, "TEMP B-TREE") {
 				t.Errorf("%s by %s:\n%s", l.name, name, plan)

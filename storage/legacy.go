@@ -216,7 +216,7 @@ func (i *legacyImport) write(ctx context.Context, table *legacyTable, batch []le
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO import_progress (tenant_id, source, relation, last_id, rows) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (tenant_id, source, relation) DO UPDATE SET last_id = excluded.last_id, rows = rows + excluded.rows`,
-		i.tenant[:], i.sourceName(), table.name, rawID(batch[len(batch)-1]), len(batch))
+		i.tenant[:], i.sourceName(), table.name, i.source.mark(batch[len(batch)-1]["id"]), len(batch))
 	if err != nil {
 		return err
 	}
@@ -301,7 +301,7 @@ func (w *legacyWriter) exists(text string, args ...any) (found bool, err error) 
 func (w *legacyWriter) row(row legacyRow) error {
 	r := &legacyReader{row: row, used: map[string]bool{"id": true, "tenant_id": true}, now: w.now}
 	id, values, err := readLegacy(r, w.table, func(parent string, id []byte) (bool, error) {
-		return w.exists("SELECT 1 FROM "+parent+" WHERE tenant_id = ? AND id = ?", w.tenant[:], id)
+		return w.exists("SELECT 1 FROM "+parent+" WHERE tenant_id = $1 AND id = $2", w.tenant[:], id)
 	})
 	if err != nil {
 		return err
@@ -376,7 +376,7 @@ func (w *legacyWriter) insert(r *legacyReader, id tenancy.ID, values []any) erro
 	if w.table.name == "process_metrics" {
 		return w.insertPoint(values)
 	}
-	if taken, err := w.exists("SELECT 1 FROM "+w.table.name+" WHERE tenant_id = ? AND id = ?", w.tenant[:], id[:]); err != nil || taken {
+	if taken, err := w.exists("SELECT 1 FROM "+w.table.name+" WHERE tenant_id = $1 AND id = $2", w.tenant[:], id[:]); err != nil || taken {
 		if taken {
 			r.misfits = []misfit{{"", r.row, "a row of this id is there already"}}
 		}
@@ -385,8 +385,11 @@ func (w *legacyWriter) insert(r *legacyReader, id tenancy.ID, values []any) erro
 	if fits, err := w.tellApart(r, id, values); err != nil || !fits {
 		return err
 	}
-	places := strings.Repeat(", ?", len(values))
-	err := w.exec("INSERT INTO "+w.table.name+" (tenant_id, id, "+strings.Join(w.table.columns, ", ")+") VALUES (?, ?"+places+")", append([]any{w.tenant[:], id[:]}, values...)...)
+	places := ""
+	for i := range values {
+		places += fmt.Sprintf(", $%d", i+3)
+	}
+	err := w.exec("INSERT INTO "+w.table.name+" (tenant_id, id, "+strings.Join(w.table.columns, ", ")+") VALUES ($1, $2"+places+")", append([]any{w.tenant[:], id[:]}, values...)...)
 	if err != nil {
 		return err
 	}
@@ -406,10 +409,10 @@ func (w *legacyWriter) tellApart(r *legacyReader, id tenancy.ID, values []any) (
 	if len(w.table.unique) == 0 {
 		return true, nil
 	}
-	text, args := "SELECT 1 FROM "+w.table.name+" WHERE tenant_id = ?", []any{w.tenant[:]}
+	text, args := "SELECT 1 FROM "+w.table.name+" WHERE tenant_id = $1", []any{w.tenant[:]}
 	for _, at := range w.table.unique {
-		text += " AND " + w.table.columns[at] + " = ?"
 		args = append(args, values[at])
+		text += fmt.Sprintf(" AND %s = $%d", w.table.columns[at], len(args))
 	}
 	taken, err := w.exists(text, args...)
 	if err != nil || !taken {

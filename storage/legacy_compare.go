@@ -45,7 +45,7 @@ func (i *legacyImport) compare(ctx context.Context, table *legacyTable) (report 
 		}
 		r := &legacyReader{row: row, used: make(map[string]bool)}
 		id, values, err := readLegacy(r, table, func(parent string, id []byte) (bool, error) {
-			return w.exists("SELECT 1 FROM "+parent+" WHERE tenant_id = ? AND id = ?", w.tenant[:], id)
+			return w.exists("SELECT 1 FROM "+parent+" WHERE tenant_id = $1 AND id = $2", w.tenant[:], id)
 		})
 		if err != nil || values == nil {
 			return err
@@ -99,7 +99,7 @@ func (w *legacyWriter) find(id tenancy.ID, columns int) ([]any, error) {
 	for i := range values {
 		into[i] = &values[i]
 	}
-	err := w.one("SELECT "+strings.Join(w.table.columns, ", ")+" FROM "+w.table.name+" WHERE tenant_id = ? AND id = ?", []any{w.tenant[:], id[:]}, into...)
+	err := w.one("SELECT "+strings.Join(w.table.columns, ", ")+" FROM "+w.table.name+" WHERE tenant_id = $1 AND id = $2", []any{w.tenant[:], id[:]}, into...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}

@@ -3,15 +3,19 @@ package storage
 import (
 	"context"
 	"database/sql"
+	"encoding/hex"
 	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver of older systems' PostgreSQL
 
 	"maestro/problem"
+	"maestro/tenancy"
 )
 
 // legacySource is a database of the older system, which is only read.
@@ -113,7 +117,7 @@ func (s *legacySource) tenants(ctx context.Context) (ids []string, err error) {
 		return nil, nil
 	}
 	// #nosec G202 -- of words of our own
-	rows, err := s.db.QueryContext(ctx, "SELECT DISTINCT CAST(tenant_id AS "+s.textType()+") FROM projects WHERE tenant_id IS NOT NULL ORDER BY 1")
+	rows, err := s.db.QueryContext(ctx, "SELECT DISTINCT "+s.tenantText()+" FROM projects WHERE tenant_id IS NOT NULL ORDER BY 1")
 	if err != nil {
 		return nil, err
 	}
@@ -128,26 +132,87 @@ func (s *legacySource) tenants(ctx context.Context) (ids []string, err error) {
 	return ids, rows.Err()
 }
 
-func (s *legacySource) textType() string {
+// tenantText is the expression of a row's tenant as people write it.
+func (s *legacySource) tenantText() string {
 	if s.postgres {
-		return "text"
+		return "CAST(tenant_id AS text)"
 	}
-	return "TEXT"
+	return "CASE typeof(tenant_id) WHEN 'blob' THEN lower(hex(tenant_id)) ELSE CAST(tenant_id AS TEXT) END"
+}
+
+// The progress of an import holds the last id as text, with its type before it
+// where SQLite has it as something else: what is no text never comes behind a text,
+// or always.
+const (
+	blobMark    = "blob:"
+	integerMark = "integer:"
+	realMark    = "real:"
+	textMark    = "text:" // of a text that begins with a mark
+)
+
+// mark is an id as the progress of an import holds it.
+func (s *legacySource) mark(id any) string {
+	switch v := id.(type) {
+	case []byte:
+		if s.postgres {
+			return `\x` + hex.EncodeToString(v) // as it writes bytes
+		}
+		return blobMark + hex.EncodeToString(v)
+	case [16]byte:
+		return tenancy.ID(v).String()
+	case int64:
+		if !s.postgres {
+			return integerMark + strconv.FormatInt(v, 10)
+		}
+	case float64:
+		if !s.postgres {
+			return realMark + strconv.FormatFloat(v, 'g', -1, 64)
+		}
+	case string:
+		if kind, _, found := strings.Cut(v, ":"); found && !s.postgres && slices.Contains([]string{blobMark, integerMark, realMark, textMark}, kind+":") {
+			return textMark + v
+		}
+	}
+	return fmt.Sprint(id)
+}
+
+// marked is the id that mark made a text of.
+func (s *legacySource) marked(text string) (any, error) {
+	kind, rest, _ := strings.Cut(text, ":")
+	if s.postgres {
+		return text, nil
+	}
+	switch kind + ":" {
+	case blobMark:
+		return hex.DecodeString(rest)
+	case integerMark:
+		return strconv.ParseInt(rest, 10, 64)
+	case realMark:
+		return strconv.ParseFloat(rest, 64)
+	case textMark:
+		return rest, nil
+	}
+	return text, nil
 }
 
 // from is the part of a query that selects a table's rows of one tenant, behind
-// an id. Ids are compared as text, so that an import goes on in the same order.
-func (s *legacySource) from(table, tenant, after string) (text string, args []any) {
+// an id as mark writes it. SQLite orders integers before texts and these before
+// blobs; PostgreSQL's ids are compared as text, so that the order is one of bytes.
+func (s *legacySource) from(table, tenant, after string) (text string, args []any, err error) {
 	text = " FROM " + table + " WHERE 1 = 1"
 	if tenant != "" && s.has(table, "tenant_id") {
 		args = append(args, tenant)
-		text += fmt.Sprintf(" AND CAST(tenant_id AS %s) = $%d", s.textType(), len(args))
+		text += fmt.Sprintf(" AND %s = $%d", s.tenantText(), len(args))
 	}
 	if after != "" {
-		args = append(args, after)
+		id, err := s.marked(after)
+		if err != nil {
+			return "", nil, fmt.Errorf("the progress of the import is damaged: %w", err)
+		}
+		args = append(args, id)
 		text += " AND " + s.key() + fmt.Sprintf(" > $%d", len(args))
 	}
-	return text, args
+	return text, args, nil
 }
 
 // key is the expression that rows are ordered by.
@@ -159,7 +224,10 @@ func (s *legacySource) key() string {
 }
 
 func (s *legacySource) count(ctx context.Context, table, tenant, after string) (n int64, err error) {
-	text, args := s.from(table, tenant, after)
+	text, args, err := s.from(table, tenant, after)
+	if err != nil {
+		return 0, err
+	}
 	err = s.db.QueryRowContext(ctx, "SELECT count(*)"+text, args...).Scan(&n)
 	return n, err
 }
@@ -167,7 +235,10 @@ func (s *legacySource) count(ctx context.Context, table, tenant, after string) (
 // each calls f for every row of a table, in the order of the ids.
 func (s *legacySource) each(ctx context.Context, table, tenant, after string, f func(legacyRow) error) error {
 	columns := s.columns[table]
-	text, args := s.from(table, tenant, after)
+	text, args, err := s.from(table, tenant, after)
+	if err != nil {
+		return err
+	}
 	// #nosec G202 -- the columns are those of the source, asked of itself alone
 	rows, err := s.db.QueryContext(ctx, `SELECT "`+strings.Join(columns, `", "`)+`"`+text+" ORDER BY "+s.key(), args...)
 	if err != nil {

@@ -120,7 +120,7 @@ func (t *Tenant) Members(ctx context.Context, project tenancy.ID, page Page) (li
 		return list, err
 	}
 	list.Items = make([]tracking.Member, 0, min(max(page.Limit, 0), DefaultLimit))
-	list.Next, err = memberList.page(ctx, t.Store, t.scope.Tenant(), page, []filter{memberList.of(project)}, func(r row) {
+	list.Next, err = memberList.page(ctx, t.Store, t.scope.Tenant(), page, narrowed{filters: []filter{memberList.of(project)}}, func(r row) {
 		list.Items = append(list.Items, readMember(r))
 	})
 	return list, err

@@ -85,7 +85,7 @@ func TestMembersAreFoundByAnIndex(t *testing.T) {
 	s := openStore(t)
 	for _, descending := range []bool{false, true} {
 		for _, after := range []*position{nil, {Value: int64(1)}} {
-			text, args := memberList.statement(tenancy.ID{}, []filter{{"project_id = %s", tenancy.ID{}}}, memberList.sorts["created_at"], descending, after, 50)
+			text, args := memberList.statement(tenancy.ID{}, look{filters: []filter{{"project_id = %s", tenancy.ID{}}}}, memberList.sorts["created_at"], descending, after, 50)
 			var plan []string
 			err := s.read(background, func(c *conn) error {
 				return c.query(background, "EXPLAIN QUERY PLAN "+text, args, func(r row) error {

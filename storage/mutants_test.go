@@ -131,7 +131,7 @@ func TestMutantsAreStatements(t *testing.T) {
 	s := openStore(t)
 	for _, m := range statementMutants(t) {
 		if m.list != nil {
-			m.text, _ = m.list.statement(tenancy.ID{}, fixed(m.list), m.list.sorts[m.list.sortNames()[0]], true, nil, 50)
+			m.text, _ = m.list.statement(tenancy.ID{}, look{filters: fixed(m.list)}, m.list.sorts[m.list.sortNames()[0]], true, nil, 50)
 		}
 		if mutated := boundTenant.ReplaceAllString(m.text, "$1 IS NOT NULL"); mutated == m.text || queryPlan(t, s, mutated, strings.Count(m.text, "$")) == "" {
 			t.Errorf("%s is no mutant: %s", m.name, mutated)

@@ -297,7 +297,7 @@ func (t *Tenant) prediction(c *conn, id tenancy.ID) (p tracking.Prediction, err 
 // Predictions returns one page of the tenant's predictions, the latest first.
 func (t *Tenant) Predictions(ctx context.Context, page Page, f PredictionFilter) (list List[tracking.Prediction], err error) {
 	list.Items = []tracking.Prediction{}
-	list.Next, err = predictionList.page(ctx, t.Store, t.scope.Tenant(), page, f.conditions(), func(r row) {
+	list.Next, err = predictionList.page(ctx, t.Store, t.scope.Tenant(), page, narrowed{filters: f.conditions()}, func(r row) {
 		list.Items = append(list.Items, readPrediction(r))
 	})
 	return list, err

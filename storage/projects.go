@@ -1,8 +1,10 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"maestro/audit"
@@ -36,10 +38,11 @@ var projectList = listing{
 	columns: projectColumns,
 	from:    "projects",
 	owned:   true,
+	first:   firstLook,
 	order:   "-created_at",
 	sorts: map[string]sortKey{
 		"created_at":    {expression: "created_at", kind: sortTime},
-		"name":          {expression: "name", kind: sortText},
+		"name":          {expression: "name", kind: sortText, plain: true},
 		"updated_at":    {expression: "updated_at", kind: sortTime, gathered: true},
 		"success_score": {expression: "coalesce(success_score, -1)", kind: sortNumber, gathered: true},
 	},
@@ -101,10 +104,17 @@ func (f *ProjectFilter) conditions() []filter {
 		filters = append(filters, filter{"completion_date < %s", *f.CompletedUntil})
 	}
 	words := strings.Fields(asciiLower(f.Text))
-	for _, word := range words[:min(len(words), mostWords)] {
+	words = words[:min(len(words), mostWords)]
+	slices.SortStableFunc(words, func(a, b string) int { return cmp.Compare(len(b), len(a)) }) // the long ones are rare
+	for _, word := range words {
 		filters = append(filters, filter{"lower(name || ' ' || description) LIKE %s ESCAPE '\\'", containing(word)})
 	}
 	return filters
+}
+
+// wide reports whether the filter asks for what the list's indexes do not hold.
+func (f *ProjectFilter) wide() bool {
+	return f.CompletedFrom != nil || f.CompletedUntil != nil || f.Text != ""
 }
 
 // CreateProject records a project. A name that is taken is a conflict. With a
@@ -168,7 +178,7 @@ func (t *Tenant) project(c *conn, id tenancy.ID) (p tracking.Project, err error)
 // Projects returns one page of the tenant's projects.
 func (t *Tenant) Projects(ctx context.Context, page Page, f ProjectFilter) (list List[tracking.Project], err error) {
 	list.Items = make([]tracking.Project, 0, min(max(page.Limit, 0), DefaultLimit))
-	list.Next, err = projectList.page(ctx, t.Store, t.scope.Tenant(), page, f.conditions(), func(r row) {
+	list.Next, err = projectList.page(ctx, t.Store, t.scope.Tenant(), page, narrowed{filters: f.conditions(), wide: f.wide()}, func(r row) {
 		list.Items = append(list.Items, readProject(r))
 	})
 	return list, err

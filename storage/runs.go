@@ -56,7 +56,7 @@ func (t *Tenant) Runs(ctx context.Context, project tenancy.ID, page Page) (list 
 		return list, err
 	}
 	list.Items = make([]tracking.PipelineRun, 0, min(max(page.Limit, 0), DefaultLimit))
-	list.Next, err = runList.page(ctx, t.Store, t.scope.Tenant(), page, []filter{runList.of(project)}, func(r row) {
+	list.Next, err = runList.page(ctx, t.Store, t.scope.Tenant(), page, narrowed{filters: []filter{runList.of(project)}}, func(r row) {
 		list.Items = append(list.Items, readRun(r))
 	})
 	return list, err

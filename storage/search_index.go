@@ -13,18 +13,19 @@ import (
 )
 
 // The search index holds, for every active artifact, the words of its name, tags
-// and description, its tags whole and its type. What one tenant's search costs,
-// and the order it yields, depend on that tenant's artifacts alone: every word
-// has the tenant's number in front, and every row's id is in the tenant's range.
+// and description, its tags whole and its type. An artifact out of use has its tags
+// and type there too, as words of another kind, for the lists. What one tenant's
+// search costs, and the order it yields, depend on that tenant's artifacts alone:
+// every word has the tenant's number in front, and every row's id is in the
+// tenant's range.
 const (
 	insertSearch = `INSERT INTO artifact_search (rowid, words) VALUES ($1, $2)`
 	updateSearch = `UPDATE artifact_search SET words = $2 WHERE rowid = $1`
-	deleteSearch = `DELETE FROM artifact_search WHERE rowid = $1`
 
 	selectTenantNumber = `SELECT num FROM tenants WHERE id = $1`
 	selectLastSearchID = `SELECT coalesce(max(search_id), 0) FROM artifacts WHERE tenant_id = $1`
 
-	selectUnindexed = `SELECT ` + artifactColumns + ` FROM artifacts WHERE tenant_id = $1 AND search_id IS NULL AND is_active = 1
+	selectUnindexed = `SELECT ` + artifactColumns + ` FROM artifacts WHERE tenant_id = $1 AND search_id IS NULL
 		ORDER BY created_at, id LIMIT $2`
 	setSearchID = `UPDATE artifacts SET search_id = $3 WHERE tenant_id = $1 AND id = $2`
 )
@@ -39,11 +40,8 @@ func (t *Tenant) number(c *conn) (n int64, err error) {
 }
 
 // index puts an artifact into the search index, as the tenant's newest, and
-// returns its row there; nil for an inactive one, which is not found.
+// returns its row there.
 func (t *Tenant) index(tx *Tx, a *registry.ArtifactFields) (*int64, error) {
-	if !a.IsActive {
-		return nil, nil
-	}
 	number, err := t.number(tx.conn)
 	if err != nil {
 		return nil, err
@@ -60,12 +58,8 @@ func (t *Tenant) index(tx *Tx, a *registry.ArtifactFields) (*int64, error) {
 // reindex follows a change of an artifact in the search index and returns its
 // row there from now on.
 func (t *Tenant) reindex(tx *Tx, before *storedArtifact, after *registry.ArtifactFields) (*int64, error) {
-	switch {
-	case before.searchID == nil:
+	if before.searchID == nil {
 		return t.index(tx, after)
-	case !after.IsActive:
-		_, err := tx.exec(deleteSearch, *before.searchID)
-		return nil, err
 	}
 	number := *before.searchID / tenantRows
 	words := indexedWords(number, after)
@@ -79,7 +73,7 @@ func (t *Tenant) reindex(tx *Tx, before *storedArtifact, after *registry.Artifac
 // indexSlice is how many artifacts one write puts into the search index.
 const indexSlice = 50
 
-// indexUnindexed puts the active artifacts that an upgrade brought without a row
+// indexUnindexed puts the artifacts that an upgrade brought without a row
 // in the search index into it, the oldest first.
 func (s *Store) indexUnindexed(ctx context.Context) error {
 	return s.eachTenant(ctx, func(tenant tenancy.ID) error {
@@ -139,6 +133,14 @@ func wordsOf(a *registry.ArtifactFields) []string {
 func indexedWords(number int64, a *registry.ArtifactFields) string {
 	var b strings.Builder
 	add := func(word string) { fmt.Fprintf(&b, "%08x%s ", number, word) }
+	if !a.IsActive {
+		add(outOfUse(anyWord))
+		add(outOfUse(typeWord(a.Type)))
+		for _, tag := range a.Tags {
+			add(outOfUse(tagWord(tag)))
+		}
+		return b.String()
+	}
 	add(anyWord)
 	add(typeWord(a.Type))
 	for _, tag := range a.Tags {
@@ -155,6 +157,9 @@ const anyWord = "=" // of every artifact
 
 func typeWord(name string) string { return "=t" + digestOf(name) }
 func tagWord(tag string) string   { return "=g" + digestOf(tag) }
+
+// outOfUse is what such a word is for an inactive artifact, which no search finds.
+func outOfUse(word string) string { return "=" + word }
 
 // digestOf makes any text one word.
 func digestOf(text string) string {

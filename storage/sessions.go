@@ -85,10 +85,10 @@ func (t *Tenant) Sessions(ctx context.Context, page Page) (list List[auth.Sessio
 		return list, err
 	}
 	list.Items = []auth.Session{}
-	list.Next, err = sessionList.page(ctx, t.Store, t.scope.Tenant(), page, []filter{
+	list.Next, err = sessionList.page(ctx, t.Store, t.scope.Tenant(), page, narrowed{filters: []filter{
 		sessionList.of(user), {"ends_at > %s", tenancy.TimeOf(t.now())},
 		{"user_epoch = %s", now.user}, {"tenant_epoch = %s", now.tenant}, {"global_epoch = %s", now.global},
-	}, func(r row) { list.Items = append(list.Items, readSession(r)) })
+	}}, func(r row) { list.Items = append(list.Items, readSession(r)) })
 	return list, err
 }
 

@@ -110,7 +110,7 @@ func tenantByID(c *conn, id tenancy.ID) (t tenancy.Tenant, err error) {
 // Tenants returns one page of the installation's tenants.
 func (s *Store) Tenants(ctx context.Context, page Page) (list List[tenancy.Tenant], err error) {
 	list.Items = []tenancy.Tenant{}
-	list.Next, err = tenantList.page(ctx, s, tenancy.ID{}, page, nil, func(r row) {
+	list.Next, err = tenantList.page(ctx, s, tenancy.ID{}, page, narrowed{filters: nil}, func(r row) {
 		list.Items = append(list.Items, readTenant(r))
 	})
 	return list, err

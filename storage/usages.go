@@ -161,7 +161,7 @@ func (t *Tenant) ProjectUsages(ctx context.Context, project tenancy.ID, page Pag
 func (t *Tenant) usages(ctx context.Context, l listing, page Page, within tenancy.ID) (list List[registry.Usage], err error) {
 	l.name += " of " + within.String() // a cursor stays with its artifact or project
 	list.Items = []registry.Usage{}
-	list.Next, err = l.page(ctx, t.Store, t.scope.Tenant(), page, []filter{l.of(within)}, func(r row) {
+	list.Next, err = l.page(ctx, t.Store, t.scope.Tenant(), page, narrowed{filters: []filter{l.of(within)}}, func(r row) {
 		list.Items = append(list.Items, readUsage(r))
 	})
 	return list, err

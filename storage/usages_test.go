@@ -131,7 +131,7 @@ func TestUsagesArePagedWithinTheirArtifact(t *testing.T) {
 		t.Errorf("paged (-want +got):\n%s", diff)
 	}
 	for index, l := range map[string]*listing{"artifact_usage_artifact": &artifactUsageList, "artifact_usage_project": &projectUsageList} {
-		text, args := l.statement(tenancy.ID{}, []filter{l.of(tenancy.ID{})}, l.sorts["used_at"], true, &position{Value: int64(1)}, 50)
+		text, args := l.statement(tenancy.ID{}, look{filters: []filter{l.of(tenancy.ID{})}}, l.sorts["used_at"], true, &position{Value: int64(1)}, 50)
 		plan := queryPlan(t, s, text, len(args))
 		if want := "SEARCH artifact_usage USING INDEX " + index + " (tenant_id=? AND " + l.within + "=? AND (used_at,id)<(?,?))\n"; !strings.HasPrefix(plan, want) || strings.Contains(plan, "SCAN") || strings.Contains(plan, "B-TREE") {
 			t.Errorf("the list is read by\n%swant\n%s", plan, want)

@@ -92,7 +92,7 @@ func (t *Tenant) User(ctx context.Context, id tenancy.ID) (user auth.User, err e
 // Users returns one page of the tenant's users.
 func (t *Tenant) Users(ctx context.Context, page Page, f UserFilter) (list List[auth.User], err error) {
 	list.Items = []auth.User{}
-	list.Next, err = userList.page(ctx, t.Store, t.scope.Tenant(), page, f.conditions(), func(r row) {
+	list.Next, err = userList.page(ctx, t.Store, t.scope.Tenant(), page, narrowed{filters: f.conditions()}, func(r row) {
 		list.Items = append(list.Items, readUser(r))
 	})
 	return list, err
