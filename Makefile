@@ -10,7 +10,7 @@ GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.6.0
 
 export CGO_ENABLED = 0
 
-.PHONY: help run build test evaluate race races kill sweep upgrade postgres mutants lint vuln bench fuzz ui e2e bars screenshots demo openapi client fresh cover release packages container reproducible airgap swap acme backupbench clean
+.PHONY: help run build test evaluate race races kill sweep upgrade postgres mutants lint vuln bench fuzz ui e2e bars screenshots demo openapi client freshcode fresh cover release packages container reproducible airgap swap acme backupbench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z][a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -99,9 +99,12 @@ openapi: ## server/openapi.json as the routes say it
 client: openapi ## the Go client of that document
 	go generate ./client
 
-fresh: client ui ## fails when a generated file is not what its sources make
+freshcode: client ## fresh without the web UI; needs no Node
 	go test ./cli -run TestTheManualListsEveryOption
-	@test -z "$$(git status --porcelain -- server/openapi.json client embed)" || { git status --short -- server/openapi.json client embed; exit 1; }
+	@test -z "$$(git status --porcelain -- server/openapi.json client)" || { git status --short -- server/openapi.json client; exit 1; }
+
+fresh: freshcode ui ## fails when a generated file is not what its sources make: embed/dist and dist.sum too
+	@test -z "$$(git status --porcelain -- embed)" || { git status --short -- embed; exit 1; }
 
 cover: ## coverage.out, and the share of the statements that the tests run
 	go test -coverprofile=coverage.out -coverpkg=./... ./...

@@ -63,12 +63,7 @@ func (e *Event) Anchor() Anchor {
 }
 
 // name is how an event names the anchor's chain.
-func (a Anchor) name() *tenancy.ID {
-	if a.Tenant.IsZero() {
-		return nil
-	}
-	return &a.Tenant
-}
+func (a Anchor) name() *tenancy.ID { return a.Tenant.OrNil() }
 
 // Moved returns the fault of a chain that has another event at the anchor's place.
 func (a Anchor) Moved() *Fault {

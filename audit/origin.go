@@ -53,18 +53,11 @@ func (o *Origin) Stamp(e *Event, tenant tenancy.ID) {
 		e.ActorKind = ActorOperator
 		return
 	}
-	e.ActorKind, e.ActorID, e.CredentialID = o.Actor.Kind, idOrNil(o.Actor.ID), idOrNil(o.Credential)
+	e.ActorKind, e.ActorID, e.CredentialID = o.Actor.Kind, o.Actor.ID.OrNil(), o.Credential.OrNil()
 	if e.ActorKind == "" {
 		e.ActorKind = ActorNobody
 	}
 	if o.Address.IsValid() {
 		e.Address = o.Address.String()
 	}
-}
-
-func idOrNil(id tenancy.ID) *tenancy.ID {
-	if id.IsZero() {
-		return nil
-	}
-	return &id
 }

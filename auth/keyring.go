@@ -150,16 +150,16 @@ func (r *KeyRing) Rotate() (SigningKey, error) {
 	return SigningKey{ID: next.kid, CreatedAt: tenancy.TimeOf(next.created)}, nil
 }
 
-// rotateAfter is Rotate once the key that signs is of that age, and tells whether
-// it was; 0 is for never.
-func (r *KeyRing) rotateAfter(age time.Duration) (rotated bool, err error) {
+// rotateAfter is Rotate once the key that signs is of that age, and returns the new
+// key's id, or none; 0 is for never.
+func (r *KeyRing) rotateAfter(age time.Duration) (kid string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if age <= 0 || r.clock.Now().Before(r.current.Load().keys[0].created.Add(age)) {
-		return false, nil
+		return "", nil
 	}
-	_, err = r.rotate()
-	return err == nil, err
+	next, err := r.rotate()
+	return next.kid, err
 }
 
 // rotate drops what has lapsed and puts a new key before the others. The caller

@@ -2,9 +2,12 @@ package auth
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -163,6 +166,12 @@ func TestJWKSHasNoSecret(t *testing.T) {
 func TestKeysAreReplacedOnSchedule(t *testing.T) {
 	w := newWorld(t)
 	w.config.KeyLife = 30 * 24 * time.Hour
+	var told []string
+	refusal := errors.New("the disk is full")
+	w.config.KeyRotated = func(_ context.Context, kid string) error {
+		told = append(told, kid)
+		return refusal
+	}
 	w.reopen()
 	first := w.service.Keys()[0].ID
 	w.clock.pass(30*24*time.Hour - time.Second)
@@ -176,6 +185,12 @@ func TestKeysAreReplacedOnSchedule(t *testing.T) {
 	second := w.service.Keys()[0].ID
 	if second == first || len(w.service.Keys()) != 2 {
 		t.Fatalf("the keys are %+v", w.service.Keys())
+	}
+	refusal = nil
+	w.service.Maintain(w.ctx)
+	w.service.Maintain(w.ctx)
+	if !slices.Equal(told, []string{second, second}) { // once it failed, and never after it was kept
+		t.Errorf("of the rotation to %s was told %v", second, told)
 	}
 	w.mustLive("a token of the key before", grant.AccessToken)
 	w.clock.pass(DefaultAccessLife + Leeway + rotationMargin)

@@ -31,6 +31,10 @@ type Config struct {
 
 	RootSecret []byte // see ParseRootSecret; nil for the one that is kept in the data directory
 
+	// KeyRotated is told of every key that Run put in the place of another, so that
+	// it is recorded; again, a minute later, while it fails. Unless it is nil.
+	KeyRotated func(ctx context.Context, kid string) error
+
 	Password PasswordPolicy
 	Hash     HasherConfig
 
@@ -56,6 +60,7 @@ type Service struct {
 	throttle    *Throttle
 	mirror      *mirror
 	setup       setup
+	unrecorded  []string // the kids of keys that Config.KeyRotated was not told of; used by Maintain alone
 
 	usesMu sync.Mutex
 	uses   map[tenancy.ID]APITokenUse // of API tokens, not yet stored
@@ -187,9 +192,11 @@ func (s *Service) Maintain(ctx context.Context) {
 	}
 	if rotated, err := s.ring.rotateAfter(s.config.KeyLife); err != nil {
 		s.log.Error("rotate keys", "error", err)
-	} else if rotated {
-		s.log.Info("a new key signs access tokens", "kid", s.ring.Keys()[0].ID)
+	} else if rotated != "" {
+		s.log.Info("a new key signs access tokens", "kid", rotated)
+		s.unrecorded = append(s.unrecorded, rotated)
 	}
+	s.recordRotations(ctx)
 	if err := s.ring.Prune(); err != nil {
 		s.log.Error("prune keys", "error", err)
 	}
@@ -205,6 +212,20 @@ func (s *Service) Maintain(ctx context.Context) {
 		if deleted < expiredSlice {
 			return
 		}
+	}
+}
+
+// recordRotations has the keys recorded that were replaced on schedule. A key is no
+// row of the database, so its event cannot be in the transaction of its change.
+func (s *Service) recordRotations(ctx context.Context) {
+	for len(s.unrecorded) > 0 {
+		if record := s.config.KeyRotated; record != nil {
+			if err := record(ctx, s.unrecorded[0]); err != nil {
+				s.log.Error("record a new key", "kid", s.unrecorded[0], "error", err)
+				return
+			}
+		}
+		s.unrecorded = s.unrecorded[1:]
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"maestro/audit"
 	"maestro/auth"
 	"maestro/problem"
 	"maestro/server"
@@ -152,7 +153,9 @@ func (a *Appliance) open(ctx context.Context) (err error) {
 	if a.store, err = storage.Open(ctx, storage.Options{Dir: a.Settings.Data, Log: a.Log, AuditRetention: a.Settings.AuditRetention}); err != nil {
 		return err
 	}
-	if a.identity, err = auth.Open(ctx, a.identityConfig(), a.store); err != nil {
+	config := a.identityConfig()
+	config.KeyRotated = func(ctx context.Context, kid string) error { return a.store.Record(ctx, audit.KeyRotate, kid, nil) }
+	if a.identity, err = auth.Open(ctx, config, a.store); err != nil {
 		return err
 	}
 	a.backups, err = storage.OpenBackups(storage.BackupsConfig{Store: a.store, Revocations: a.identity.CopyRevocations, Version: Version(),

@@ -134,7 +134,7 @@ func roleChanges(before, after *auth.Role) *audit.Changes {
 func apiTokenChanges(before, after *auth.APIToken) *audit.Changes {
 	c, b, a := audit.Between(before, after)
 	return c.Text("name", b.Name, a.Name).
-		ID("user_id", idOrNull(b.UserID), idOrNull(a.UserID)).
+		ID("user_id", b.UserID.OrNil(), a.UserID.OrNil()).
 		Texts("scopes", b.Scopes, a.Scopes).
 		Time("expires_at", timeOrNull(b.ExpiresAt), timeOrNull(a.ExpiresAt))
 }
@@ -169,13 +169,6 @@ func batchChanges(b *batch) *audit.Changes {
 		c.Texts("other_projects", nil, names)
 	}
 	return c
-}
-
-func idOrNull(id tenancy.ID) *tenancy.ID {
-	if id.IsZero() {
-		return nil
-	}
-	return &id
 }
 
 func timeOrNull(at tenancy.Time) *tenancy.Time {

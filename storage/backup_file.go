@@ -80,10 +80,4 @@ func fillBackup(file *os.File, recipients []age.Recipient, write func(io.Writer)
 }
 
 // syncParent puts a file's name on disk.
-func syncParent(name string) error {
-	root, err := os.OpenRoot(filepath.Dir(name))
-	if err != nil {
-		return err
-	}
-	return errors.Join(syncIn(root, "."), root.Close())
-}
+func syncParent(name string) error { return syncDirectory(filepath.Dir(name)) }

@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -187,28 +186,13 @@ func (s *Store) place(k blobKey, u upload) error {
 	s.files.disclaim(u.path)
 	// The directories may be as new as the file.
 	for dir := k.dir(); ; dir = path.Dir(dir) {
-		if err := s.syncDir(dir); err != nil {
+		if err := syncIn(s.root, dir); err != nil {
 			return diskError(err)
 		}
 		if dir == "." {
 			return nil
 		}
 	}
-}
-
-// syncDir puts the names in a directory on disk. Windows keeps them in its
-// journal and cannot flush a directory.
-func (s *Store) syncDir(name string) error { return syncIn(s.root, name) }
-
-func syncIn(root *os.Root, name string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	dir, err := root.Open(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // abandonUpload removes a temporary file. One that cannot be removed is left to

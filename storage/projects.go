@@ -312,10 +312,4 @@ func encodeObject(o tenancy.Object) string {
 }
 
 // author is who is recorded as having made something: the acting user.
-func (t *Tenant) author() *tenancy.ID {
-	id := t.scope.Actor().ID
-	if id.IsZero() {
-		return nil
-	}
-	return &id
-}
+func (t *Tenant) author() *tenancy.ID { return t.scope.Actor().ID.OrNil() }

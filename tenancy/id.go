@@ -30,6 +30,14 @@ func ParseID(text string) (ID, error) {
 // IsZero reports whether id names nothing.
 func (id ID) IsZero() bool { return id == ID{} }
 
+// OrNil returns the id, or nil for the one that names nothing.
+func (id ID) OrNil() *ID {
+	if id.IsZero() {
+		return nil
+	}
+	return &id
+}
+
 func (id ID) String() string { return string(id.append(make([]byte, 0, 36))) }
 
 // AppendText appends the canonical form.

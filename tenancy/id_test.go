@@ -102,3 +102,13 @@ func TestNewID(t *testing.T) {
 		before = id
 	}
 }
+
+func TestOrNilIsNilForTheIdThatNamesNothing(t *testing.T) {
+	id := NewID()
+	if got := id.OrNil(); got == nil || *got != id {
+		t.Errorf("of %s it is %v", id, got)
+	}
+	if got := (ID{}).OrNil(); got != nil {
+		t.Errorf("of nothing it is %v", got)
+	}
+}
