@@ -10,7 +10,7 @@ GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.6.0
 
 export CGO_ENABLED = 0
 
-.PHONY: help run build test evaluate race races kill sweep upgrade postgres mutants lint vuln bench fuzz ui e2e bars screenshots demo openapi client freshcode fresh cover release packages container reproducible airgap swap acme backupbench clean
+.PHONY: help run build test evaluate race races kill sweep upgrade postgres mutants lint vuln bench fuzz ui e2e bars screenshots picture demo openapi client freshcode fresh cover release packages container reproducible airgap swap acme backupbench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z][a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -89,6 +89,9 @@ bars: build ## the web UI on 100 000 projects and 500 000 artifacts; some minute
 
 screenshots: build ## every screen of the web UI, in both themes and three widths, into embed/ui/e2e/screenshots
 	cd embed/ui && npm ci --no-audit --no-fund && npm run screenshots
+
+picture: build ## the README's picture, of the sample data, into docs/home.png
+	cd embed/ui && npm ci --no-audit --no-fund && npm run picture
 
 demo: build ## fill a running server with three tenants of real projects
 	bin/maestro demo

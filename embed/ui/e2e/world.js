@@ -18,13 +18,13 @@ const binary = process.env.MAESTRO_BIN ?? fileURLToPath(new URL("../../../bin/ma
 export const startServer = (...extra) => startServerIn(mkdtempSync(join(tmpdir(), "maestro-e2e-")), { passing: true, extra });
 
 /** Starts the built server on a data directory. */
-export async function startServerIn(dir, { passing = false, extra = [] } = {}) {
+export async function startServerIn(dir, { passing = false, extra = [], cwd = undefined } = {}) {
   const port = await freePort();
   const encrypted = extra.includes("--tls");
   // The certificate is of an authority that only this server knows.
   if (encrypted) process.env.NODE_TLS_REJECT_UNAUTHORIZED = "0";
   const url = `${encrypted ? "https" : "http"}://127.0.0.1:${port}`;
-  const child = spawn(binary, ["serve", "--data", dir, "--listen", `127.0.0.1:${port}`, ...extra], { stdio: ["ignore", "ignore", process.env.E2E_LOG ? "inherit" : "ignore"] });
+  const child = spawn(binary, ["serve", "--data", dir, "--listen", `127.0.0.1:${port}`, ...extra], { cwd, stdio: ["ignore", "ignore", process.env.E2E_LOG ? "inherit" : "ignore"] });
   const orphan = () => child.kill("SIGKILL");
   process.once("exit", orphan); // a run that is cut short leaves no server behind
   for (let i = 0; ; i++) {

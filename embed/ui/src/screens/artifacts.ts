@@ -11,9 +11,9 @@ export const artifactTypes: ArtifactType[] = ["feature_pipeline", "model_templat
 type ArtifactColumn = Column & { sort?: Exclude<ArtifactSort, `-${string}`> };
 
 export const artifactColumns: ArtifactColumn[] = [
-  { key: "name", label: "Name", width: 280, flexible: true, sort: "name", fixed: true },
+  { key: "name", label: "Name", width: 260, flexible: true, sort: "name", fixed: true },
   { key: "type", label: "Type", width: 160 },
-  { key: "tags", label: "Tags", width: 200 },
+  { key: "tags", label: "Tags", width: 184 },
   { key: "usage_count", label: "Uses", width: 84, align: "right", sort: "usage_count", first: "down" },
   { key: "avg_impact_score", label: "Impact", width: 132, align: "right", sort: "avg_impact_score", first: "down" },
   { key: "size_bytes", label: "Size", width: 96, align: "right" },
