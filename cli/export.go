@@ -33,6 +33,7 @@ var tenantReportColumns = []column[storage.TenantReport]{
 	{name: "audit_events", value: func(r *storage.TenantReport) any { return r.Rows["audit_events"] }},
 	{name: "contents", value: func(r *storage.TenantReport) any { return r.Contents }},
 	{name: "content_bytes", value: func(r *storage.TenantReport) any { return byteCount(r.ContentBytes) }},
+	{name: "record_bytes", value: func(r *storage.TenantReport) any { return byteCount(r.RecordBytes) }},
 	{name: "api_tokens_left_behind", value: func(r *storage.TenantReport) any { return r.LeftBehind.APITokens }},
 	{name: "hooks_left_behind", value: func(r *storage.TenantReport) any { return r.LeftBehind.Hooks }},
 	{name: "digest", value: func(r *storage.TenantReport) any { return r.Digest }},

@@ -219,7 +219,7 @@ func (i *tenantImport) admit() error {
 		flag       string
 	}{
 		{users, i.manifest.rows("users"), i.fields.MaxUsers, "users"}, {projects, i.manifest.rows("projects"), i.fields.MaxProjects, "projects"},
-		{artifacts, i.manifest.rows(artifactTable), i.fields.MaxArtifacts, "artifacts"}, {bytesHeld, i.manifest.ContentBytes, i.fields.MaxStorageBytes, "storage-bytes"},
+		{artifacts, i.manifest.rows(artifactTable), i.fields.MaxArtifacts, "artifacts"}, {bytesHeld, i.manifest.ContentBytes + i.verified.RecordBytes, i.fields.MaxStorageBytes, "storage-bytes"},
 	} {
 		if held.has > held.limit {
 			return &problem.Error{Code: problem.LimitReached, Limit: &problem.Limit{Resource: held.name, Limit: held.limit, Current: held.has},

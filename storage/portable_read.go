@@ -36,6 +36,7 @@ type TenantReport struct {
 	Rows           map[string]int64 `json:"rows"` // by table
 	Contents       int64            `json:"contents"`
 	ContentBytes   int64            `json:"content_bytes"`
+	RecordBytes    int64            `json:"record_bytes"` // what the rows count towards the tenant's storage
 	PasswordHashes bool             `json:"password_hashes"`
 	LeftBehind     LeftBehind       `json:"left_behind"`
 	TrailHead      audit.Link       `json:"trail_head"` // where the audit trail in the archive ends

@@ -110,7 +110,29 @@ func (v *portableVerifier) begin(m *TenantManifest, info archive.Info, digest st
 // referred are the tables that others refer to by their first column.
 var referred = map[string]bool{"roles": true, "users": true, "projects": true, artifactTable: true}
 
+// countedTexts are the tables whose rows count, and the columns that count by their size.
+var countedTexts = map[string][]string{pointTable: {"metadata"}, usageTable: {"context"}, "team_members": nil, "pipeline_runs": nil, "predictions": {"inputs", "explanation"}}
+
+// recordBytesOf is what a row counts towards its tenant's storage, as the triggers of
+// migrations/00011_records.sql and pointBytes say.
+func recordBytesOf(row portableRow) int64 {
+	names, counts := countedTexts[row.table.name]
+	if !counts {
+		return 0
+	}
+	bytes := int64(400)
+	if row.table.name == pointTable {
+		bytes = pointBytes
+	}
+	for _, name := range names {
+		text, _ := row.value(name).(string)
+		bytes += int64(len(text))
+	}
+	return bytes
+}
+
 func (v *portableVerifier) row(row portableRow) error {
+	v.report.RecordBytes += recordBytesOf(row)
 	if row.table.name == blobTable {
 		_, err := v.remember(blobTable, row.values...)
 		return err
