@@ -423,6 +423,7 @@ describe("everywhere", () => {
       await page.keyboard.type(text);
       await page.getByRole("option", { name: found }).first().waitFor();
       await page.keyboard.press("Escape");
+      await dialog("Find anything").waitFor({ state: "detached" });
     }
     await page.keyboard.press("g");
     await page.keyboard.press("p");
