@@ -111,15 +111,19 @@ func TestKeysRotateUnderLoadWithoutA401(t *testing.T) {
 	}
 	stop()
 	running.Wait()
-	t.Logf("%d rotations, %d requests, %d refreshes, signed by %d keys; none was refused", rotations, requests.Load(), renewals.Load(), len(keys))
+	t.Logf("%d rotations, %d requests, %d refreshes, signed by %d keys", rotations, requests.Load(), renewals.Load(), len(keys))
 	if len(keys) < rotations/2 {
 		t.Errorf("%d rotations, and the refreshes were signed by %d keys", rotations, len(keys))
 	}
 }
 
 // swapRate is how many requests a second come while certificates are swapped, each on
-// a connection of its own.
-const swapRate = 200
+// a connection of its own, as long as no more than swapAtOnce wait: a machine that
+// cannot keep up would otherwise answer none of them in time, whatever is swapped.
+const (
+	swapRate   = 200
+	swapAtOnce = 8
+)
 
 // TestCertificatesAreSwappedUnderLoad replaces the certificate again and again as
 // careless programs do: the file is half written for a while. That changes nothing
@@ -177,11 +181,14 @@ func TestCertificatesAreSwappedUnderLoad(t *testing.T) {
 	load.Go(func() {
 		every := time.NewTicker(time.Second / swapRate)
 		defer every.Stop()
+		waiting := make(chan struct{}, swapAtOnce)
 		begun := time.Now()
 		for sent := 0; ctx.Err() == nil; {
 			<-every.C
-			for ; sent < int(time.Since(begun).Seconds()*swapRate); sent++ { // a busy machine drops ticks
+			for ; sent < int(time.Since(begun).Seconds()*swapRate) && ctx.Err() == nil; sent++ { // a busy machine drops ticks
+				waiting <- struct{}{}
 				load.Go(func() {
+					defer func() { <-waiting }()
 					if err := get(); err != nil {
 						t.Error(err)
 						stop()
@@ -223,7 +230,7 @@ func TestCertificatesAreSwappedUnderLoad(t *testing.T) {
 	}
 	stop()
 	load.Wait()
-	t.Logf("%d swaps, each through a half-written file, under %.0f requests/s on connections of their own: %d requests, none failed",
+	t.Logf("%d swaps, each through a half-written file, under %.0f requests/s on connections of their own: %d requests",
 		swaps, float64(requests.Load())/time.Since(begun).Seconds(), requests.Load())
 	if swaps == 0 || requests.Load() == 0 {
 		t.Errorf("%d swaps, %d requests", swaps, requests.Load())
