@@ -114,7 +114,7 @@ var referred = map[string]bool{"roles": true, "users": true, "projects": true, a
 var countedTexts = map[string][]string{pointTable: {"metadata"}, usageTable: {"context"}, "team_members": nil, "pipeline_runs": nil, "predictions": {"inputs", "explanation"}}
 
 // recordBytesOf is what a row counts towards its tenant's storage, as the triggers of
-// migrations/00011_records.sql and pointBytes say.
+// migrations/00010_records.sql and pointBytes say.
 func recordBytesOf(row portableRow) int64 {
 	names, counts := countedTexts[row.table.name]
 	if !counts {
