@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/pressly/goose/v3"
 )
@@ -44,7 +45,8 @@ func Apply(ctx context.Context, db *sql.DB) (int64, error) {
 // a migration. Foreign keys must be off on db's only connection, because tables
 // are rebuilt. say, unless nil,
 // is told how far it is. References are checked before the last commit. A database
-// of a version that is not known is a *NewerSchemaError. Where To fails or is cut
+// of a version that is not known is a *NewerSchemaError, and a version that no
+// migration leads to, other than 0, is refused. Where To fails or is cut
 // short, the next call does what is missing on the way to the same version; between
 // the migrations indexes may be missing that a later one drops.
 func To(ctx context.Context, db *sql.DB, version int64, say func(Progress)) error {
@@ -60,7 +62,7 @@ func to(ctx context.Context, db *sql.DB, files fs.FS, version int64, say func(Pr
 		return err
 	}
 	newest := scripts[len(scripts)-1].version
-	if version < 0 || version > newest {
+	if version != 0 && !slices.ContainsFunc(scripts, func(s *script) bool { return s.version == version }) {
 		return fmt.Errorf("migrations: there is no version %d; the newest is %d", version, newest)
 	}
 	current, finished, err := Version(ctx, db)

@@ -77,6 +77,34 @@ func TestAReferenceToNothingStopsEveryStart(t *testing.T) {
 	}
 }
 
+// TestTheVersionsHaveNoGap: what is one below a version is a version, and so every
+// number up to the newest can be migrated to.
+func TestTheVersionsHaveNoGap(t *testing.T) {
+	for i, version := range versions(t) {
+		if want := int64(i + 1); version != want {
+			t.Fatalf("the migrations have the versions %v, want %d in place %d", versions(t), want, i+1)
+		}
+	}
+}
+
+// TestAVersionWithoutAScriptIsRefused: it is not one that a database can have.
+func TestAVersionWithoutAScriptIsRefused(t *testing.T) {
+	script := func(table string) *fstest.MapFile {
+		return &fstest.MapFile{Data: []byte("-- +goose Up\nCREATE TABLE " + table + " (x INTEGER) STRICT;\n-- +goose Down\nDROP TABLE " + table + ";\n")}
+	}
+	files := fstest.MapFS{"00001_first.sql": script("a"), "00003_third.sql": script("c")}
+	for _, version := range []int64{-1, 2, 4} {
+		db := openDatabase(t)
+		err := to(context.Background(), db, files, version, nil)
+		if want := fmt.Sprintf("there is no version %d", version); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("to %d: got %v, want %q", version, err, want)
+		}
+		if tables := number(t, db, "SELECT count(*) FROM sqlite_schema"); tables != 0 {
+			t.Errorf("to %d: the database was changed", version)
+		}
+	}
+}
+
 // TestAnIndexThatGoesAgainIsNotMade looks from within a later migration for the
 // indexes of an earlier one. Those that it drops were not made on the way to it;
 // those that keep rows apart were, and those that their own migration needs.

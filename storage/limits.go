@@ -25,7 +25,7 @@ var (
 )
 
 // pointBytes is about what a point of a metric takes on disk, beside its metadata.
-// What other records take, their triggers say (migrations/00011_records.sql).
+// What other records take, their triggers say (migrations/00010_records.sql).
 const pointBytes = 40
 
 const (
