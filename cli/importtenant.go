@@ -17,7 +17,7 @@ func (a *app) importTenant() *cobra.Command {
 		{"max-users", "how many users it may have here", 0, &o.Limits.MaxUsers},
 		{"max-projects", "how many projects it may have here", 0, &o.Limits.MaxProjects},
 		{"max-artifacts", "how many artifacts it may have here", 0, &o.Limits.MaxArtifacts},
-		{"max-storage-bytes", "how many bytes of content it may have here", 0, &o.Limits.MaxStorageBytes},
+		{"max-storage-bytes", storageLimitHelp, 0, &o.Limits.MaxStorageBytes},
 	}
 	c := &cobra.Command{Use: "tenant FILE", Short: "Make a tenant of an archive of another installation, with the server stopped", Args: cobra.ExactArgs(1),
 		Long: "FILE is what maestro export wrote. All of it is checked before anything is written, and the tenant is there whole or not at all:\n" +

@@ -9,12 +9,15 @@ import (
 	"maestro/client"
 )
 
+// storageLimitHelp says of max-storage-bytes what tenancy.Limits does.
+const storageLimitHelp = "how many bytes it may hold: of content, the same counted once, and, by an estimate, of points of metrics, usages, team members, runs and predictions"
+
 var tenantFields = []field{
 	{flag: "name", member: "name", unit: "NAME", help: "its name"},
 	{flag: "max-users", member: "max_users", kind: countField, unit: "N", help: "how many users it may hold"},
 	{flag: "max-projects", member: "max_projects", kind: countField, unit: "N", help: "how many projects it may hold"},
 	{flag: "max-artifacts", member: "max_artifacts", kind: countField, unit: "N", help: "how many artifacts it may hold"},
-	{flag: "max-storage-bytes", member: "max_storage_bytes", kind: countField, unit: "BYTES", help: "how much content it may hold, with its metrics and other records"},
+	{flag: "max-storage-bytes", member: "max_storage_bytes", kind: countField, unit: "BYTES", help: storageLimitHelp},
 	{flag: "metadata", member: "metadata", kind: objectField, unit: "JSON", help: "free JSON object"},
 }
 

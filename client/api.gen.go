@@ -327,7 +327,7 @@ type Certificates struct {
 	BehindTls bool `json:"behind_tls"`
 	// Only clients with a certificate may connect
 	ClientCertificates bool `json:"client_certificates"`
-	// Those that are shown; from an ACME directory, those that were since the start
+	// Those that are shown; from an ACME directory, the newest that it gave for each name; none while it has given none
 	Items []ShownCertificate `json:"items"`
 	// Why what lies in the files now is not what is shown; empty where it is
 	Refused string `json:"refused"`
@@ -1283,20 +1283,23 @@ type SetupState struct {
 }
 
 type ShownCertificate struct {
+	// Who signed it, as a distinguished name
 	Issuer string `json:"issuer"`
 	// DNS names and addresses that it is for
 	Names []string `json:"names"`
-	// UTC, RFC 3339 with microseconds; a date alone means midnight
+	// Until when it is valid
 	NotAfter string `json:"not_after"`
-	// UTC, RFC 3339 with microseconds; a date alone means midnight
+	// From when it is valid
 	NotBefore string `json:"not_before"`
-	Pem       string `json:"pem"`
+	// The certificate itself, in PEM, without the chain and without its key
+	Pem string `json:"pem"`
 	// In hexadecimal
 	Serial string `json:"serial"`
 	// The fingerprint, in hexadecimal
 	Sha256 string `json:"sha256"`
-	// ends_soon within three weeks of its end; early before it begins
-	State   string `json:"state"`
+	// ends_soon within 21 days of its end, or within the last quarter of its life where that is less; early before it begins
+	State string `json:"state"`
+	// Whom it is for, as a distinguished name (RFC 4514)
 	Subject string `json:"subject"`
 }
 

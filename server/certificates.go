@@ -26,20 +26,20 @@ type certificates struct {
 	BehindTLS          bool               `json:"behind_tls" doc:"A proxy ends TLS: its certificate is not known here"`
 	ClientCertificates bool               `json:"client_certificates" doc:"Only clients with a certificate may connect"`
 	Refused            string             `json:"refused" doc:"Why what lies in the files now is not what is shown; empty where it is"`
-	Items              []shownCertificate `json:"items" nullable:"false" doc:"Those that are shown; from an ACME directory, those that were since the start"`
+	Items              []shownCertificate `json:"items" nullable:"false" doc:"Those that are shown; from an ACME directory, the newest that it gave for each name; none while it has given none"`
 	Authority          *shownCertificate  `json:"authority" null:"true" doc:"The installation's own authority, where the source is auto"`
 }
 
 type shownCertificate struct {
 	Names     []string     `json:"names" nullable:"false" doc:"DNS names and addresses that it is for"`
-	Subject   string       `json:"subject"`
-	Issuer    string       `json:"issuer"`
+	Subject   string       `json:"subject" doc:"Whom it is for, as a distinguished name (RFC 4514)"`
+	Issuer    string       `json:"issuer" doc:"Who signed it, as a distinguished name"`
 	Serial    string       `json:"serial" doc:"In hexadecimal"`
 	SHA256    string       `json:"sha256" doc:"The fingerprint, in hexadecimal"`
-	NotBefore tenancy.Time `json:"not_before"`
-	NotAfter  tenancy.Time `json:"not_after"`
-	State     string       `json:"state" enum:"good,ends_soon,expired,early" doc:"ends_soon within three weeks of its end; early before it begins"`
-	PEM       string       `json:"pem"`
+	NotBefore tenancy.Time `json:"not_before" doc:"From when it is valid"`
+	NotAfter  tenancy.Time `json:"not_after" doc:"Until when it is valid"`
+	State     string       `json:"state" enum:"good,ends_soon,expired,early" doc:"ends_soon within 21 days of its end, or within the last quarter of its life where that is less; early before it begins"`
+	PEM       string       `json:"pem" doc:"The certificate itself, in PEM, without the chain and without its key"`
 }
 
 func (s *Server) getCertificates(context.Context, *struct{}) (*struct{ Body *certificates }, error) {

@@ -34,7 +34,7 @@ export function attention(known: Known, now: number): Matter[] {
       ["projects", t.use.projects, t.max_projects ?? 0, integer],
       ["artifacts", t.use.artifacts, t.max_artifacts ?? 0, integer],
       ["users", t.use.users, t.max_users ?? 0, integer],
-      ["content", t.use.storage_bytes, t.max_storage_bytes ?? 0, bytes],
+      ["storage", t.use.storage_bytes, t.max_storage_bytes ?? 0, bytes],
     ];
     for (const [name, used, limit, write] of limits) {
       if (limit > 0 && used >= 0.9 * limit) {
