@@ -30,12 +30,15 @@ func scansAsEncodingJSON(t rapid.TB, data []byte) (scanned bool) {
 }
 
 func TestAScanReadsWhatEncodingJSONReads(t *testing.T) {
-	for _, usual := range []string{usualProject, `{}`, ` { "name" : "a" } `, `{"name":"a","name":"b"}`, `{"start_date":"yesterday"}`, `{"metadata":{},"attributes":{}}`} {
+	for _, usual := range []string{usualProject, `{}`, ` { "name" : "a" } `, `{"name":"a","name":"b"}`, `{"start_date":"yesterday"}`, `{"metadata":{},"attributes":{}}`, `{"metadata":{"a":1},"metadata":null,"attributes":{"a":1},"attributes":null}`,
+		`{"name":"a","name":null,"description":null,"status":null,"problem_class":"a","problem_class":null,"complexity_score":1,"complexity_score":null,"team_size":2,"team_size":null}`,
+		`{"start_date":"2026-01-02","start_date":null,"completion_date":"2026-01-02","completion_date":null,"model_performance":1,"model_performance":null}`,
+		`{"compute_cost":1,"compute_cost":null,"business_impact":1,"business_impact":null}`} {
 		if !scansAsEncodingJSON(t, []byte(usual)) {
 			t.Errorf("not scanned: %s", usual)
 		}
 	}
-	for _, other := range []string{``, `null`, `[]`, `{`, `{}x`, `{"name":null}`, `{"Name":"a"}`, `{"name":"a",}`, `{"name":1}`, `{"team_size":1.0}`, `{"compute_cost":1e400}`, `{"team_size":"1"}`,
+	for _, other := range []string{``, `null`, `[]`, `{`, `{}x`, `{"unknown":null}`, `{"name":nul}`, `{"Name":"a"}`, `{"name":"a",}`, `{"name":1}`, `{"team_size":1.0}`, `{"compute_cost":1e400}`, `{"team_size":"1"}`,
 		`{"unknown":1}`, `{"start_date":5}`, `{"metadata":[]}`, `{"metadata":{ }}`, `{"attributes":{"a":{}}}`, `{"attributes":{"a":null}}`, `{"attributes":{"a":1,"a":2}}`, `{"name":"\ud800"}`, "{\"name\":\"\xff\"}"} {
 		if scansAsEncodingJSON(t, []byte(other)) {
 			t.Errorf("scanned: %s", other)
