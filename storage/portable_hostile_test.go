@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -211,6 +212,64 @@ func TestAForgedTenantFileIsRefused(t *testing.T) {
 	// What is forged of honest files is what is imported: the refusals are of the changes.
 	if _, err := ImportTenant(background, ImportTenantOptions{Dir: dir, File: forge(t, info, slices.Clone(honest))}); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestATeamAndItsUsagesHaveAnEndInAnArchive: as many members and usages of a project
+// as there may be come in, and one more of either is refused before anything is written.
+func TestATeamAndItsUsagesHaveAnEndInAnArchive(t *testing.T) {
+	s := openStore(t)
+	tenant := newTenant(t, s, "acme")
+	p, other, a := newProject(t, tenant, "p"), newProject(t, tenant, "other"), newArtifact(t, tenant, "a")
+	err := tenant.write(background, func(tx *Tx) error {
+		for _, many := range []struct {
+			project         tenancy.ID
+			members, usages int
+		}{{p.ID, maxMembers, maxUsages}, {other.ID, 1, 1}} {
+			for n := range many.members {
+				if _, err := tx.exec(insertMember, tenancy.NewID(), tenant.scope.Tenant(), many.project, nil, fmt.Sprint(n), "devops", "mid", 0, nil, tx.Now); err != nil {
+					return err
+				}
+			}
+			for range many.usages {
+				if _, err := tx.exec(insertUsage, tenancy.NewID(), tenant.scope.Tenant(), a.ID, many.project, tx.Now, nil, nil, "{}", nil); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	name, _ := exported(t, s, "acme", false)
+	info, honest := archived(t, name)
+	dir := newDirectory(t)
+	before := tree(t, dir)
+	for table, want := range map[string]problem.Limit{
+		memberTable: {Resource: "members", Limit: maxMembers, Current: maxMembers + 1},
+		usageTable:  {Resource: "usages", Limit: maxUsages, Current: maxUsages + 1},
+	} {
+		files := slices.Clone(honest)
+		for i := range files {
+			if files[i].name != table+linesSuffix {
+				continue
+			}
+			lines := strings.SplitAfter(strings.TrimSuffix(files[i].content, "\n"), "\n")
+			at := slices.IndexFunc(lines, func(line string) bool { return strings.Contains(line, `"project_id":"`+p.ID.String()) })
+			more := []byte(strings.TrimSuffix(lines[at], "\n"))
+			copy(more[len(`{"id":"`):], "ffffffff-ffff-4fff-bfff-ffffffffffff") // behind all others
+			files[i].content += string(more) + "\n"
+		}
+		_, err := ImportTenant(background, ImportTenantOptions{Dir: dir, File: forge(t, info, files)})
+		var e *problem.Error
+		if !errors.As(err, &e) || e.Code != problem.LimitReached || *e.Limit != want || !strings.Contains(e.Detail, p.ID.String()) {
+			t.Errorf("one more of %s: got %v", table, err)
+		}
+	}
+	wantSameFiles(t, before, tree(t, dir))
+	if _, err := ImportTenant(background, ImportTenantOptions{Dir: dir, File: name}); err != nil {
+		t.Errorf("as many as there may be: %v", err)
 	}
 }
 

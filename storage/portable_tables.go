@@ -138,6 +138,7 @@ const (
 	pointTable    = "points"    // of all series; these have no rows of their own
 	artifactTable = "artifacts" // hold content
 	usageTable    = "artifact_usage"
+	memberTable   = "team_members"
 )
 
 // portableTables are in the order in which an archive has them: parents first.
@@ -166,7 +167,7 @@ var portableTables = []*portableTable{
 		{name: "has_content", kind: asBool}, {name: "media_type", kind: asText}, {name: "storage_uri", kind: asText}, {name: "is_active", kind: asBool},
 		{name: "metadata", kind: asObject}, {name: "created_by", kind: asID, null: true}, {name: "created_at", kind: asTime}, {name: "updated_at", kind: asTime},
 		{name: "revision", kind: asInt}}},
-	{name: "team_members", key: 1, read: readPortableMembers, insert: insertPortableMember, check: fieldsHold[tracking.MemberFields], columns: []portableColumn{
+	{name: memberTable, key: 1, read: readPortableMembers, insert: insertPortableMember, check: fieldsHold[tracking.MemberFields], columns: []portableColumn{
 		{name: "id", kind: asID}, {name: "project_id", kind: asID, parent: "projects"}, {name: "user_id", kind: asID, null: true, parent: "users"},
 		{name: "name", kind: asText}, {name: "role", kind: asText}, {name: "experience_level", kind: asText}, {name: "contribution_hours", kind: asFloat},
 		{name: "performance_score", kind: asFloat, null: true}, {name: "created_at", kind: asTime}, {name: "updated_at", kind: asTime}, {name: "revision", kind: asInt}}},

@@ -332,7 +332,7 @@ func derivedRows(t testing.TB, s *Store, table string, tenant tenancy.ID) (rows 
 	t.Helper()
 	text := map[string]string{
 		"tenant_use": "SELECT users, projects, artifacts, storage_bytes, record_bytes FROM tenant_use WHERE tenant_id = $1",
-		"series":     "SELECT project_id, metric_type, points, value_min, value_max, round(value_sum, 6), first_time, last_time, last_value FROM series WHERE tenant_id = $1 ORDER BY project_id, metric_type",
+		"series":     "SELECT project_id, metric_type, points, value_min, value_max, round(value_sum, 6), first_time, last_time, last_value, metadata_bytes FROM series WHERE tenant_id = $1 ORDER BY project_id, metric_type",
 		"artifacts":  "SELECT id, usage_count, avg_impact_score, impact_sum, impact_count FROM artifacts WHERE tenant_id = $1 ORDER BY id",
 	}[table]
 	err := s.read(background, func(c *conn) error {

@@ -13,6 +13,7 @@ import (
 	"filippo.io/age"
 
 	"maestro/auth"
+	"maestro/problem"
 	"maestro/storage/archive"
 )
 
@@ -60,6 +61,9 @@ const (
 	createKnown = `CREATE TABLE known (key BLOB NOT NULL PRIMARY KEY) STRICT, WITHOUT ROWID`
 	insertKnown = `INSERT INTO known (key) VALUES ($1) ON CONFLICT DO NOTHING`
 	selectKnown = `SELECT 1 FROM known WHERE key = $1`
+
+	createCounted = `CREATE TABLE counted (key BLOB NOT NULL PRIMARY KEY, rows INTEGER NOT NULL) STRICT, WITHOUT ROWID`
+	countBounded  = `INSERT INTO counted (key, rows) VALUES ($1, 1) ON CONFLICT DO UPDATE SET rows = rows + 1 WHERE rows < $2`
 )
 
 func newPortableVerifier(dir string) (*portableVerifier, error) {
@@ -74,7 +78,7 @@ func newPortableVerifier(dir string) (*portableVerifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, statement := range []string{createKnown, "BEGIN"} {
+	for _, statement := range []string{createKnown, createCounted, "BEGIN"} {
 		if _, err := c.exec(statement); err != nil {
 			return nil, errors.Join(err, c.close())
 		}
@@ -111,7 +115,7 @@ func (v *portableVerifier) begin(m *TenantManifest, info archive.Info, digest st
 var referred = map[string]bool{"roles": true, "users": true, "projects": true, artifactTable: true}
 
 // countedTexts are the tables whose rows count, and the columns that count by their size.
-var countedTexts = map[string][]string{pointTable: {"metadata"}, usageTable: {"context"}, "team_members": nil, "pipeline_runs": nil, "predictions": {"inputs", "explanation"}}
+var countedTexts = map[string][]string{pointTable: {"metadata"}, usageTable: {"context"}, memberTable: nil, "pipeline_runs": nil, "predictions": {"inputs", "explanation"}}
 
 // recordBytesOf is what a row counts towards its tenant's storage, as the triggers of
 // migrations/00010_records.sql and pointBytes say.
@@ -131,6 +135,28 @@ func recordBytesOf(row portableRow) int64 {
 	return bytes
 }
 
+// boundedRows are the tables of which a project has only so many rows, and what they
+// are called.
+var boundedRows = map[string]struct {
+	name  string
+	limit int64
+}{memberTable: {"members", maxMembers}, usageTable: {"usages", maxUsages}}
+
+// bound answers limit-reached for a row more than its project may have.
+func (v *portableVerifier) bound(row portableRow) error {
+	bounded, ok := boundedRows[row.table.name]
+	if !ok {
+		return nil
+	}
+	project := row.value("project_id")
+	changed, err := v.known.exec(countBounded, knownKey(row.table.name, project), bounded.limit)
+	if err != nil || changed == 1 {
+		return err
+	}
+	return &problem.Error{Code: problem.LimitReached, Limit: &problem.Limit{Resource: bounded.name, Limit: bounded.limit, Current: bounded.limit + 1},
+		Detail: fmt.Sprintf("The archive has more than %d %s of the project %s, and a project has no more.", bounded.limit, bounded.name, project)}
+}
+
 func (v *portableVerifier) row(row portableRow) error {
 	v.report.RecordBytes += recordBytesOf(row)
 	if row.table.name == blobTable {
@@ -146,6 +172,9 @@ func (v *portableVerifier) row(row portableRow) error {
 		} else if !there {
 			return refuseLine("has a %s that is not in the archive", c.member())
 		}
+	}
+	if err := v.bound(row); err != nil {
+		return err
 	}
 	switch row.table.name {
 	case pointTable:
