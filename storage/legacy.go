@@ -517,9 +517,11 @@ const (
 	admitUsers     = `UPDATE tenants SET max_users = max(max_users, (SELECT users FROM tenant_use WHERE tenant_id = $1)) WHERE id = $1`
 	admitProjects  = `UPDATE tenants SET max_projects = max(max_projects, (SELECT projects FROM tenant_use WHERE tenant_id = $1)) WHERE id = $1`
 	admitArtifacts = `UPDATE tenants SET max_artifacts = max(max_artifacts, (SELECT artifacts FROM tenant_use WHERE tenant_id = $1)) WHERE id = $1`
+	admitBytes     = `UPDATE tenants SET max_storage_bytes = max(max_storage_bytes, (SELECT storage_bytes + record_bytes FROM tenant_use WHERE tenant_id = $1)) WHERE id = $1`
 )
 
-// finish brings the counters to what the batch's rows make them.
+// finish brings the counters to what the batch's rows make them, and the limits to
+// what admits them.
 func (w *legacyWriter) finish() error {
 	if r, counted := admitted[w.table.name]; counted && w.came > 0 {
 		if err := errors.Join(w.exec(r.give, w.tenant[:], -w.came), w.exec(r.admit, w.tenant[:])); err != nil {
@@ -528,6 +530,11 @@ func (w *legacyWriter) finish() error {
 	}
 	if w.points > 0 {
 		if err := w.exec(countRecords, w.tenant[:], w.points); err != nil {
+			return err
+		}
+	}
+	if w.came > 0 { // usages, members and predictions are counted as they are inserted
+		if err := w.exec(admitBytes, w.tenant[:]); err != nil {
 			return err
 		}
 	}

@@ -174,6 +174,38 @@ func TestImportOfALegacyFile(t *testing.T) {
 	}
 }
 
+// TestAnImportRaisesTheLimitsToWhatComes imports into a tenant that may have nothing,
+// and into one that may have more than comes.
+func TestAnImportRaisesTheLimitsToWhatComes(t *testing.T) {
+	for name, test := range map[string]struct{ limit, users, projects, artifacts int64 }{
+		"nothing": {0, 3, 2, 1},
+		"more":    {1 << 30, 1 << 30, 1 << 30, 1 << 30},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, source := newDirectory(t), legacyFile(t, "VARCHAR(36)", dashed)
+			db, err := openMigrating(filepath.Join(dir, databaseName), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = db.Exec("UPDATE tenants SET max_users = $1, max_projects = $1, max_artifacts = $1, max_storage_bytes = $1", test.limit)
+			if err := errors.Join(err, db.Close()); err != nil {
+				t.Fatal(err)
+			}
+			importLegacy(t, LegacyOptions{Dir: dir, Source: source, Tenant: "default"})
+			s := reopenStore(t, dir)
+			held := count(t, s, "SELECT storage_bytes + record_bytes FROM tenant_use")
+			if least := int64(2*pointBytes + 4*400); held < least { // points; a usage, a member, predictions
+				t.Errorf("%d bytes are held, want at least %d", held, least)
+			}
+			for column, want := range map[string]int64{"max_users": test.users, "max_projects": test.projects, "max_artifacts": test.artifacts, "max_storage_bytes": max(test.limit, held)} {
+				if got := count(t, s, "SELECT "+column+" FROM tenants"); got != want {
+					t.Errorf("%s is %d, want %d", column, got, want)
+				}
+			}
+		})
+	}
+}
+
 // TestAnImportGoesOnWhereItWasStopped stops one after its first batch: of ids as
 // text, as bytes, and of both with numbers that are no ids among them.
 func TestAnImportGoesOnWhereItWasStopped(t *testing.T) {
