@@ -290,11 +290,11 @@ func (e *export) write(w *archive.Writer, root *os.Root) error {
 	if _, err := w.Add(manifestName, int64(len(text)), bytes.NewReader(text)); err != nil {
 		return diskError(err)
 	}
-	for i, f := range e.manifest.Files {
+	for _, f := range e.manifest.Files {
 		if err := e.addLines(w, f); err != nil {
 			return err
 		}
-		if i == 0 {
+		if f.Name == blobTable+linesSuffix {
 			if err := e.addContents(w, root, f.Name); err != nil {
 				return err
 			}
@@ -328,7 +328,7 @@ func (e *export) addContents(w *archive.Writer, root *os.Root, list string) (err
 		if err := e.ctx.Err(); err != nil {
 			return err
 		}
-		row, err := portableTables[0].parse(lines.Bytes())
+		row, err := contentList.parse(lines.Bytes())
 		if err != nil {
 			return err // it was written a moment ago
 		}

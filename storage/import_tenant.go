@@ -313,7 +313,7 @@ func (i *tenantImport) insert(tx *Tx, row portableRow) error {
 		_, err := tx.exec(referToBlob, i.id, row.value("content_hash"))
 		return err
 	case usageTable:
-		_, err := tx.exec(countPortableUse, i.id, row.values[0])
+		_, err := tx.exec(countPortableUse, i.id, row.value("id"))
 		return err
 	}
 	return nil
