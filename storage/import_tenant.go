@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"time"
 
 	"filippo.io/age"
@@ -103,7 +102,7 @@ func ImportTenant(ctx context.Context, o ImportTenantOptions) (report TenantRepo
 
 // try does what comes before the first write, beside whoever uses the directory.
 func (i *tenantImport) try(file *tenantFile) (err error) {
-	c, err := openConn(filepath.Join(i.options.Dir, databaseName), append(append([]string{}, commonPragmas...), readerPragmas...))
+	c, err := openOffline(i.options.Dir, readerPragmas)
 	if err != nil {
 		return err
 	}
