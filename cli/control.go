@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"net"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"maestro/problem"
+	"maestro/server"
 )
 
 // controlPath is where a server's control socket is. Whoever may enter the data
@@ -81,7 +81,7 @@ func controlTransport(dir string) *http.Transport {
 }
 
 // control asks the server that has a data directory. The caller closes the
-// answer, which is a good one.
+// answer, which is a good one. Otherwise the error is the one that the server had.
 func control(ctx context.Context, dir, path string) (io.ReadCloser, error) {
 	client := &http.Client{Transport: controlTransport(dir)}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, controlURL+path, nil)
@@ -96,13 +96,5 @@ func control(ctx context.Context, dir, path string) (io.ReadCloser, error) {
 		return response.Body, nil
 	}
 	defer response.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(response.Body, 4096))
-	refused := fmt.Errorf("the server answered %s: %s", response.Status, text)
-	switch response.StatusCode {
-	case http.StatusNotFound:
-		refused = problem.New(problem.NotFound, "%s", refused)
-	case http.StatusConflict:
-		refused = problem.New(problem.Conflict, "%s", refused)
-	}
-	return nil, errors.Join(refused, err)
+	return nil, server.ReadRefusal(response)
 }

@@ -66,7 +66,7 @@ func TestScripts(t *testing.T) {
 				"exits":       exits,
 				"private":     private,
 				"expire":      expire,
-				"newerschema": newerSchema, "legacy": legacyDatabase,
+				"newerschema": newerSchema, "legacy": legacyDatabase, "breaktrail": breakTrail,
 				"breaks":     breaks,
 				"jsonenv":    jsonEnv,
 				"waitfor":    waitFor,
@@ -189,6 +189,18 @@ func newerSchema(ts *testscript.TestScript, neg bool, args []string) {
 	db, err := sql.Open("sqlite", filepath.Join(ts.MkAbs(args[0]), "maestro.db"))
 	ts.Check(err)
 	_, err = db.Exec("INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)")
+	ts.Check(errors.Join(err, db.Close()))
+}
+
+// breaktrail DIR SLUG removes an event from the audit trail of a tenant, also while a
+// server runs on the data directory.
+func breakTrail(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: breaktrail DIR SLUG")
+	}
+	db, err := sql.Open("sqlite", filepath.Join(ts.MkAbs(args[0]), "maestro.db")+"?_pragma=busy_timeout(10000)")
+	ts.Check(err)
+	_, err = db.Exec("DELETE FROM audit_events WHERE sequence = 1 AND tenant_id = (SELECT id FROM tenants WHERE slug = ?)", args[1])
 	ts.Check(errors.Join(err, db.Close()))
 }
 

@@ -1,8 +1,13 @@
 package server
 
 import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/pprof"
+	"strings"
 
 	"maestro/audit"
 	"maestro/problem"
@@ -32,7 +37,7 @@ func (s *Server) sendAuditReport(w http.ResponseWriter, r *http.Request) {
 	for _, text := range r.URL.Query()["anchor"] {
 		anchor, err := audit.ParseAnchor(text)
 		if err != nil {
-			http.Error(w, "anchor "+err.Error(), http.StatusBadRequest)
+			sendRefusal(w, problem.Wrap(err, problem.Malformed, "The anchor %s.", err))
 			return
 		}
 		anchors = append(anchors, anchor)
@@ -40,8 +45,7 @@ func (s *Server) sendAuditReport(w http.ResponseWriter, r *http.Request) {
 	reports, err := s.store.VerifyAudit(r.Context(), anchors...)
 	if err != nil {
 		s.log.Error("the verification of the audit trail that was asked for on the socket failed", "error", err)
-		described := document(err)
-		http.Error(w, described.Title+": "+described.Detail, classOf(problem.CodeOf(err)).status)
+		sendRefusal(w, err)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -60,6 +64,49 @@ func (s *Server) sendBackup(w http.ResponseWriter, r *http.Request) {
 	if sent > 0 {
 		panic(http.ErrAbortHandler)
 	}
-	described := document(err)
-	http.Error(w, described.Title+": "+described.Detail, classOf(problem.CodeOf(err)).status)
+	sendRefusal(w, err)
+}
+
+// refusal is what the socket answers where it cannot do what it was asked: the
+// problem, and where the audit trail is broken. It is not what the network is told.
+type refusal struct {
+	*Problem
+	Fault *audit.Fault `json:"fault,omitempty"`
+}
+
+// sendRefusal answers with err, from which ReadRefusal makes an error again.
+func sendRefusal(w http.ResponseWriter, err error) {
+	r := refusal{Problem: document(err)}
+	_ = errors.As(err, &r.Fault) // most are none
+	w.Header().Set("Content-Type", r.ContentType(""))
+	w.WriteHeader(r.Status)
+	_, _ = w.Write(encodeJSON(r)) // a client that is gone needs no answer
+}
+
+// maxRefusal bounds what is read of a refusal, in bytes.
+const maxRefusal = 64 << 10
+
+// ReadRefusal reads why the socket did not do what it was asked: the *audit.Fault or
+// the *problem.Error that a command without a server would end with. It does not
+// close the answer.
+func ReadRefusal(response *http.Response) error {
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxRefusal))
+	if err != nil {
+		return err
+	}
+	r := refusal{Problem: &Problem{}}
+	if !strings.HasPrefix(response.Header.Get("Content-Type"), r.ContentType("")) || json.Unmarshal(text, &r) != nil {
+		return fmt.Errorf("the server answered %s: %s", response.Status, text)
+	}
+	if r.Fault != nil {
+		return r.Fault
+	}
+	e := &problem.Error{Code: r.code(), Detail: r.Detail, Violations: r.Errors}
+	if r.Limit != nil && r.Current != nil {
+		e.Limit = &problem.Limit{Resource: r.Resource, Limit: *r.Limit, Current: *r.Current}
+	}
+	if e.Detail == "" {
+		e.Detail = r.Title + ". The server's log says why."
+	}
+	return e
 }

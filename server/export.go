@@ -3,7 +3,6 @@ package server
 import (
 	"net/http"
 
-	"maestro/problem"
 	"maestro/storage"
 )
 
@@ -21,8 +20,7 @@ func (s *Server) sendExport(w http.ResponseWriter, r *http.Request) {
 	if sent.any {
 		panic(http.ErrAbortHandler)
 	}
-	described := document(err)
-	http.Error(w, described.Title+": "+described.Detail, classOf(problem.CodeOf(err)).status)
+	sendRefusal(w, err)
 }
 
 // sentWriter knows whether anything was written.

@@ -51,7 +51,7 @@ func VerifyAuditDir(ctx context.Context, dir string, anchors ...audit.Anchor) (r
 	if err := lockOpenFiles(); err != nil {
 		return nil, err
 	}
-	c, err := openConn(path, append(append([]string{}, commonPragmas...), readerPragmas...))
+	c, err := openOffline(dir, readerPragmas)
 	if err != nil {
 		return nil, err
 	}

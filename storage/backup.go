@@ -173,7 +173,7 @@ const (
 // missing, or is not what its hash says, fails the backup: as long as none
 // succeeds, the earlier ones, which may have it whole, are not rotated out.
 func (b *backup) addBlobs(ctx context.Context, database string) error {
-	c, err := openConn(database, append([]string{"query_only(1)"}, commonPragmas...))
+	c, err := openFile(database, []string{"query_only(1)"})
 	if err != nil {
 		return err
 	}
@@ -201,7 +201,7 @@ func copyDatabase(ctx context.Context, from, to string) (schema int64, err error
 	if err := ensureFile(to); err != nil { // SQLite would take the mode from the umask
 		return 0, diskError(err)
 	}
-	c, err := openConn(from, append([]string{"cache_size(-2000)"}, commonPragmas...))
+	c, err := openFile(from, []string{"cache_size(-2000)"})
 	if err != nil {
 		return 0, err
 	}
@@ -218,7 +218,7 @@ func copyDatabase(ctx context.Context, from, to string) (schema int64, err error
 
 // schemaOf returns the version of a database file's schema.
 func schemaOf(file string) (schema int64, err error) {
-	c, err := openConn(file, append([]string{"query_only(1)"}, commonPragmas...))
+	c, err := openFile(file, []string{"query_only(1)"})
 	if err != nil {
 		return 0, err
 	}

@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path"
-	"path/filepath"
 	"strings"
 
 	"filippo.io/age"
@@ -139,7 +138,7 @@ func (u *unpacking) openDatabase() error {
 		return &archive.DamageError{Name: databaseName, Reason: "is there twice"}
 	}
 	var err error
-	if u.database, err = openConn(filepath.Join(u.dir, databaseName), append([]string{"query_only(1)"}, commonPragmas...)); err != nil {
+	if u.database, err = openOffline(u.dir, []string{"query_only(1)"}); err != nil {
 		return err
 	}
 	err = u.database.queryRow(selectBlobTable, nil, func(row) { u.blobs = true })

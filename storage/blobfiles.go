@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"regexp"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -36,6 +37,11 @@ type blobKey struct {
 	tenant tenancy.ID
 	hash   string
 }
+
+var sha256Form = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// isSHA256 reports whether a text is a SHA-256 in hexadecimal, as content is named by.
+func isSHA256(text string) bool { return sha256Form.MatchString(text) }
 
 type blobLock struct {
 	mu      sync.Mutex

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -179,7 +180,13 @@ func (s *Store) migrate(ctx context.Context) (int64, error) {
 
 // connect opens a connection of its own to the database.
 func (s *Store) connect(pragmas []string) (*conn, error) {
-	return openConn(filepath.Join(s.dir, databaseName), append(append([]string{}, commonPragmas...), pragmas...))
+	return openFile(filepath.Join(s.dir, databaseName), pragmas)
+}
+
+// openFile opens a connection to a database of Maestro, with these pragmas beside those
+// of every connection.
+func openFile(path string, pragmas []string) (*conn, error) {
+	return openConn(path, slices.Concat(commonPragmas, pragmas))
 }
 
 // ensureFile makes an empty file with mode 0600, because SQLite would take the

@@ -85,7 +85,7 @@ func ExportTenantDir(ctx context.Context, dir, tenant string, out io.Writer, o E
 	if err := requireNewestSchema(dir); err != nil {
 		return err
 	}
-	c, err := openConn(filepath.Join(dir, databaseName), append(append([]string{}, commonPragmas...), writerPragmas...))
+	c, err := openOffline(dir, writerPragmas)
 	if err != nil {
 		return err
 	}
@@ -99,40 +99,6 @@ func ExportTenantDir(ctx context.Context, dir, tenant string, out io.Writer, o E
 		return err
 	}
 	return writeExport(ctx, c, dir, id, out, o)
-}
-
-// transactOffline runs f in a transaction of a directory that no process uses.
-func transactOffline(c *conn, now time.Time, f func(*Tx) error) error {
-	if _, err := c.exec("BEGIN IMMEDIATE"); err != nil {
-		return err
-	}
-	tx := &Tx{conn: c, Now: tenancy.TimeOf(now), trail: newTrail()}
-	err := f(tx)
-	if err == nil {
-		err = tx.trail.save(c)
-	}
-	if err != nil {
-		_, undone := c.exec("ROLLBACK")
-		return errors.Join(err, undone)
-	}
-	_, err = c.exec("COMMIT")
-	return err
-}
-
-// requireNewestSchema refuses a directory whose database another version wrote.
-func requireNewestSchema(dir string) error {
-	schema, err := SchemaVersion(dir)
-	switch newest := migrations.Newest(); {
-	case errors.Is(err, os.ErrNotExist):
-		return problem.Wrap(err, problem.NotFound, "%s is no data directory: it has no %s.", dir, databaseName)
-	case err != nil:
-		return err
-	case schema > newest:
-		return &migrations.NewerSchemaError{Database: schema, Known: newest, Dir: dir}
-	case schema < newest:
-		return problem.New(problem.Conflict, "The database has schema version %d, and this program needs %d. Bring it up first: maestro migrate up --data %s", schema, newest, dir)
-	}
-	return nil
 }
 
 // recordExport finds the tenant and records that it is exported.
@@ -290,11 +256,11 @@ func (e *export) write(w *archive.Writer, root *os.Root) error {
 	if _, err := w.Add(manifestName, int64(len(text)), bytes.NewReader(text)); err != nil {
 		return diskError(err)
 	}
-	for i, f := range e.manifest.Files {
+	for _, f := range e.manifest.Files {
 		if err := e.addLines(w, f); err != nil {
 			return err
 		}
-		if i == 0 {
+		if f.Name == blobTable+linesSuffix {
 			if err := e.addContents(w, root, f.Name); err != nil {
 				return err
 			}
@@ -328,7 +294,7 @@ func (e *export) addContents(w *archive.Writer, root *os.Root, list string) (err
 		if err := e.ctx.Err(); err != nil {
 			return err
 		}
-		row, err := portableTables[0].parse(lines.Bytes())
+		row, err := contentList.parse(lines.Bytes())
 		if err != nil {
 			return err // it was written a moment ago
 		}

@@ -24,7 +24,7 @@ const (
 )
 
 func (i *tenantImport) insertPoint(tx *Tx, row portableRow) error {
-	project, metric := row.values[0].(tenancy.ID), row.values[1].(string)
+	project, metric := row.value("project_id").(tenancy.ID), row.value("metric_type").(string)
 	if i.sum == nil || i.sum.project != project || i.sum.metric != metric {
 		if err := i.sumSeries(tx); err != nil {
 			return err
@@ -35,11 +35,12 @@ func (i *tenantImport) insertPoint(tx *Tx, row portableRow) error {
 		i.series = tx.database.lastInsert()
 		i.sum = &portableSeries{project: project, metric: metric, total: total{min: math.Inf(1), max: math.Inf(-1)}}
 	}
-	at, seq, value := row.values[2].(tenancy.Time), row.values[3].(int64), row.values[4].(float64)
-	if _, err := tx.exec(insertPoint, i.series, at, seq, value, row.values[5]); err != nil {
+	at, seq, value := row.value("time").(tenancy.Time), row.value("seq").(int64), row.value("value").(float64)
+	metadata, some := row.value("metadata").(string)
+	if _, err := tx.exec(insertPoint, i.series, at, seq, value, row.value("metadata")); err != nil {
 		return err
 	}
-	if metadata, some := row.values[5].(string); some {
+	if some {
 		i.sum.bytes += int64(len(metadata))
 	}
 	s := &i.sum.total

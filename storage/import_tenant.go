@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"time"
 
 	"filippo.io/age"
@@ -103,7 +102,7 @@ func ImportTenant(ctx context.Context, o ImportTenantOptions) (report TenantRepo
 
 // try does what comes before the first write, beside whoever uses the directory.
 func (i *tenantImport) try(file *tenantFile) (err error) {
-	c, err := openConn(filepath.Join(i.options.Dir, databaseName), append(append([]string{}, commonPragmas...), readerPragmas...))
+	c, err := openOffline(i.options.Dir, readerPragmas)
 	if err != nil {
 		return err
 	}
@@ -313,7 +312,7 @@ func (i *tenantImport) insert(tx *Tx, row portableRow) error {
 		_, err := tx.exec(referToBlob, i.id, row.value("content_hash"))
 		return err
 	case usageTable:
-		_, err := tx.exec(countPortableUse, i.id, row.values[0])
+		_, err := tx.exec(countPortableUse, i.id, row.value("id"))
 		return err
 	}
 	return nil

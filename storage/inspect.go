@@ -17,7 +17,7 @@ func Inspect(ctx context.Context, dir string) (faults []error, err error) {
 	if _, err := os.Stat(name); err != nil {
 		return nil, err
 	}
-	c, err := openConn(name, append([]string{"query_only(1)"}, commonPragmas...))
+	c, err := openOffline(dir, []string{"query_only(1)"})
 	if err != nil {
 		return nil, err
 	}

@@ -263,10 +263,9 @@ func (r *legacyReader) tags(names ...string) string {
 var (
 	legacyStatuses = map[string]string{"in_progress": "active", "running": "active", "done": "completed", "finished": "completed", "complete": "completed",
 		"cancelled": "abandoned", "canceled": "abandoned", "failed": "abandoned", "new": "planned", "draft": "planned"}
-	legacyRoles  = map[string]string{"admin": auth.RoleTenantAdmin, "developer": auth.RoleDataScientist, "viewer": auth.RoleViewer}
-	legacyClass  = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,49}$`)
-	legacyDigest = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	bcryptHash   = regexp.MustCompile(`^\$2[abxy]\$[0-9]{2}\$[./A-Za-z0-9]{53}$`)
+	legacyRoles = map[string]string{"admin": auth.RoleTenantAdmin, "developer": auth.RoleDataScientist, "viewer": auth.RoleViewer}
+	legacyClass = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,49}$`)
+	bcryptHash  = regexp.MustCompile(`^\$2[abxy]\$[0-9]{2}\$[./A-Za-z0-9]{53}$`)
 )
 
 // legacyTable says how a table of the older system becomes one here. The first two
@@ -331,7 +330,7 @@ var legacyTables = []legacyTable{
 	{name: "artifacts", unique: []int{0, 2}, columns: []string{"name", "type", "version", "description", "tags", "content_hash", "size_bytes", "storage_uri", "metadata", "created_at", "updated_at"},
 		read: func(r *legacyReader) []any {
 			hash := r.text(255, "content_hash")
-			if hash != "" && !legacyDigest.MatchString(hash) {
+			if hash != "" && !isSHA256(hash) {
 				r.refuse("content_hash", hash, "is no SHA-256 in hexadecimal")
 				hash = ""
 			}

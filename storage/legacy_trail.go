@@ -2,7 +2,6 @@ package storage
 
 import (
 	"errors"
-	"path/filepath"
 
 	"maestro/audit"
 	"maestro/tenancy"
@@ -11,7 +10,7 @@ import (
 // record tells both trails that the import begins or, by its report, has ended. Where
 // the rows come from is the operator's to know.
 func (i *legacyImport) record(report []LegacyTable) error {
-	c, err := openConn(filepath.Join(i.Dir, databaseName), append(append([]string{}, commonPragmas...), writerPragmas...))
+	c, err := openOffline(i.Dir, writerPragmas)
 	if err != nil {
 		return err
 	}

@@ -91,8 +91,9 @@ var untenanted = map[string]string{
 	selectAllEvents:    "the check of the whole installation reads every tenant",
 	`DELETE FROM series WHERE tenant_id = $1 AND id IN (SELECT id FROM series WHERE tenant_id = $1 LIMIT $2)`: "by id, and the ids are of the tenant's own",
 
-	insertKnown: "it is of the file of ids that the check of an archive makes",
-	selectKnown: "it is of the file of ids that the check of an archive makes",
+	insertKnown:  "it is of the file of ids that the check of an archive makes",
+	selectKnown:  "it is of the file of ids that the check of an archive makes",
+	countBounded: "it is of the file of ids that the check of an archive makes",
 
 	columnsOfSQLite:   "it is asked of an older system's database",
 	columnsOfPostgres: "it is asked of an older system's database",

@@ -130,7 +130,7 @@ func parseManifest(text []byte, info archive.Info) (m TenantManifest, err error)
 		return refuse("lists %d files and not %d", len(m.Files), len(names))
 	}
 	for i, f := range m.Files {
-		if f.Name != names[i] || f.Rows < 0 || f.Bytes < 0 || !legacyDigest.MatchString(f.SHA256) {
+		if f.Name != names[i] || f.Rows < 0 || f.Bytes < 0 || !isSHA256(f.SHA256) {
 			return refuse("does not list %s as it must", names[i])
 		}
 	}

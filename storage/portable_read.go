@@ -152,13 +152,13 @@ func (r *portableReader) file(info archive.Info, name string, size int64, conten
 	if r.manifest == nil {
 		return r.begin(info, name, size, content)
 	}
-	if strings.HasPrefix(name, contentsPrefix) && r.next == 1 {
+	if strings.HasPrefix(name, contentsPrefix) && r.behindContentList() {
 		return r.content(name, size, content)
 	}
 	if r.next == len(r.manifest.Files) || name != r.manifest.Files[r.next].Name {
 		return &archive.DamageError{Name: name, Reason: "is nothing that the archive of a tenant has in this place"}
 	}
-	if r.next == 1 {
+	if r.behindContentList() {
 		if err := r.contents.complete(r.manifest); err != nil {
 			return err
 		}
@@ -166,6 +166,12 @@ func (r *portableReader) file(info archive.Info, name string, size int64, conten
 	f := &r.manifest.Files[r.next]
 	r.next++
 	return r.lines(f, content)
+}
+
+// behindContentList reports whether the list of contents is the last file of lines
+// that was read: the contents follow it.
+func (r *portableReader) behindContentList() bool {
+	return r.next > 0 && r.manifest.Files[r.next-1].Name == blobTable+linesSuffix
 }
 
 func (r *portableReader) begin(info archive.Info, name string, size int64, content io.Reader) error {
@@ -190,7 +196,7 @@ func (r *portableReader) begin(info archive.Info, name string, size int64, conte
 
 func (r *portableReader) content(name string, size int64, content io.Reader) error {
 	hash := strings.ReplaceAll(strings.TrimPrefix(name, contentsPrefix), "/", "")
-	if !legacyDigest.MatchString(hash) || name != contentName(hash) || hash <= r.contents.last {
+	if !isSHA256(hash) || name != contentName(hash) || hash <= r.contents.last {
 		return &archive.DamageError{Name: name, Reason: "is nothing that the archive of a tenant has in this place"}
 	}
 	r.contents.count, r.contents.bytes, r.contents.last = r.contents.count+1, r.contents.bytes+size, hash
@@ -308,21 +314,22 @@ func (r *portableReader) row(table *portableTable, line []byte) error {
 
 // portablePoints is the series that the points are of, as they come.
 type portablePoints struct {
-	last    []any        // the point before
+	project any // of the series; nil before the first
+	metric  any
 	derived tenancy.Time // of the last derived point
 	count   int64
 	highest int64 // sequence number
 }
 
 func (p *portablePoints) add(row portableRow) error {
-	if p.last == nil || p.last[0] != row.values[0] || p.last[1] != row.values[1] {
+	if project, metric := row.value("project_id"), row.value("metric_type"); p.project != project || p.metric != metric {
 		if err := p.endSeries(); err != nil {
 			return &refusedLine{err}
 		}
-		*p = portablePoints{derived: math.MinInt64}
+		*p = portablePoints{project: project, metric: metric, derived: math.MinInt64}
 	}
-	at, seq := row.values[2].(tenancy.Time), row.values[3].(int64)
-	p.last, p.count, p.highest = row.values, p.count+1, max(p.highest, seq)
+	at, seq := row.value("time").(tenancy.Time), row.value("seq").(int64)
+	p.count, p.highest = p.count+1, max(p.highest, seq)
 	if !row.value("derived").(bool) {
 		return nil
 	}

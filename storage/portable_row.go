@@ -70,18 +70,15 @@ func (t *portableTable) describe(r row) string {
 // appendValues appends a line without its end.
 func (t *portableTable) appendValues(b []byte, values []any) []byte {
 	for i := range t.columns {
-		b = append(b, ",{"[btoi(i == 0)], '"')
-		b = append(append(b, t.columns[i].member()...), '"', ':')
+		if i == 0 {
+			b = append(b, '{')
+		} else {
+			b = append(b, ',')
+		}
+		b = append(append(append(b, '"'), t.columns[i].member()...), '"', ':')
 		b = t.columns[i].append(b, values[i])
 	}
 	return append(b, '}')
-}
-
-func btoi(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // of reads a column of a row of the database.
@@ -257,7 +254,7 @@ func (k portableKind) parse(raw json.RawMessage) (value any, ok bool) {
 		at, err := time.Parse("2006-01-02T15:04:05.000000Z", text)
 		return tenancy.TimeOf(at), err == nil
 	case asHash:
-		return text, legacyDigest.MatchString(text)
+		return text, isSHA256(text)
 	}
 	return text, true
 }

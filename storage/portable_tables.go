@@ -141,9 +141,12 @@ const (
 	memberTable   = "team_members"
 )
 
+// contentList is the list of contents; the files that it names follow it.
+var contentList = &portableTable{name: blobTable, key: 1, read: readPortableBlobs, columns: []portableColumn{{name: "content_hash", kind: asHash}, {name: "size_bytes", kind: asInt}}}
+
 // portableTables are in the order in which an archive has them: parents first.
 var portableTables = []*portableTable{
-	{name: blobTable, key: 1, read: readPortableBlobs, columns: []portableColumn{{name: "content_hash", kind: asHash}, {name: "size_bytes", kind: asInt}}},
+	contentList,
 	{name: "roles", key: 1, read: readPortableRoles, insert: insertPortableRole, check: fieldsHold[auth.RoleFields], columns: []portableColumn{
 		{name: "name", kind: asText}, {name: "description", kind: asText}, {name: "permissions", kind: asTexts}, {name: "created_at", kind: asTime},
 		{name: "updated_at", kind: asTime}, {name: "version", kind: asInt}}},

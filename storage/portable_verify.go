@@ -178,7 +178,7 @@ func (v *portableVerifier) row(row portableRow) error {
 	}
 	switch row.table.name {
 	case pointTable:
-		v.project = row.values[0]
+		v.project = row.value("project_id")
 		return nil
 	case artifactTable:
 		if err := v.artifact(row); err != nil {

@@ -104,7 +104,7 @@ func endWhatWasValid(ctx context.Context, dir string, o RestoreOptions, report *
 	if err := auth.DropSigningKeys(filepath.Join(dir, "keys")); err != nil {
 		return err
 	}
-	c, err := openConn(filepath.Join(dir, databaseName), append(append([]string{}, commonPragmas...), writerPragmas...))
+	c, err := openOffline(dir, writerPragmas)
 	if err != nil {
 		return err
 	}

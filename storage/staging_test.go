@@ -90,39 +90,54 @@ func TestOfTwoUploadsThatMeetAtTheLimitOneGoesOn(t *testing.T) {
 	wantHeld(t, tenant, 10, 1)
 }
 
-// TestEveryEndGivesTheShareBack: one that stays would take room for ever.
+// TestEveryEndGivesTheShareBack: one that stays would take room for ever. Each end has
+// a store of its own: what one leaves would be another's end.
 func TestEveryEndGivesTheShareBack(t *testing.T) {
-	s := openStore(t)
-	tenant := newTenant(t, s, "acme", func(l *tenancy.Limits) { l.MaxStorageBytes = 10 })
-	a := newArtifact(t, tenant, "a")
+	same := func(content NewContent) func(*Store, *Tenant, tenancy.ID) NewContent {
+		return func(*Store, *Tenant, tenancy.ID) NewContent { return content }
+	}
 	panics := readerFunc(func([]byte) (int, error) { panic("a defect") })
-	for name, content := range map[string]NewContent{
-		"kept":                   {Body: strings.NewReader("12345"), Size: 5},
-		"less than announced":    {Body: strings.NewReader("1"), Size: 9},
-		"another digest":         {Body: strings.NewReader("12345"), Size: 5, Hashes: []string{hashOf("x")}},
-		"too large":              {Body: strings.NewReader("12345678901"), Size: -1},
-		"the client is gone":     {Body: io.MultiReader(strings.NewReader("123"), readerFunc(func([]byte) (int, error) { return 0, io.ErrUnexpectedEOF })), Size: 9},
-		"a panic":                {Body: io.MultiReader(strings.NewReader("123"), panics), Size: 9},
-		"changed on the way":     {Body: during("123", func() { mustUpload(t, tenant, a.ID, "new") }), Size: -1, Match: func(held string) bool { return held != hashOf("new") }},
-		"a panic at its begin":   {Body: panics, Size: -1},
-		"a directory in the way": {Body: during("1", func() { leave(t, s, tenant.scope.Tenant().String()+"/sha256/"+hashOf("1")[:2]) }), Size: -1},
+	for name, content := range map[string]func(*Store, *Tenant, tenancy.ID) NewContent{
+		"kept":                 same(NewContent{Body: strings.NewReader("12345"), Size: 5}),
+		"less than announced":  same(NewContent{Body: strings.NewReader("1"), Size: 9}),
+		"another digest":       same(NewContent{Body: strings.NewReader("12345"), Size: 5, Hashes: []string{hashOf("x")}}),
+		"too large":            same(NewContent{Body: strings.NewReader("12345678901"), Size: -1}),
+		"the client is gone":   same(NewContent{Body: io.MultiReader(strings.NewReader("123"), readerFunc(func([]byte) (int, error) { return 0, io.ErrUnexpectedEOF })), Size: 9}),
+		"a panic":              same(NewContent{Body: io.MultiReader(strings.NewReader("123"), panics), Size: 9}),
+		"a panic at its begin": same(NewContent{Body: panics, Size: -1}),
+		"changed on the way": func(_ *Store, tenant *Tenant, artifact tenancy.ID) NewContent {
+			return NewContent{Body: during("123", func() { mustUpload(t, tenant, artifact, "new") }), Size: -1, Match: func(held string) bool { return held != hashOf("new") }}
+		},
+		"a directory in the way": func(s *Store, tenant *Tenant, _ tenancy.ID) NewContent {
+			return NewContent{Body: during("1", func() { leave(t, s, tenant.scope.Tenant().String()+"/sha256/"+hashOf("1")[:2]) }), Size: -1}
+		},
 	} {
-		func() {
-			defer func() { _ = recover() }()
-			_, _, _ = tenant.PutContent(background, a.ID, content)
-		}()
-		staging := &s.files.staging
-		if len(staging.held) != 0 || staging.unwritten != 0 {
-			t.Errorf("%s: %v staged, %d to be written", name, staging.held, staging.unwritten)
-		}
-		if len(s.files.uploads) != 0 {
-			t.Errorf("%s: %d temporary files are still somebody's", name, len(s.files.uploads))
-		}
-		for _, file := range files(t, s) {
-			if strings.Contains(file, "/tmp/") {
-				t.Errorf("%s: %s is left", name, file)
+		t.Run(name, func(t *testing.T) {
+			s := openStore(t)
+			tenant := newTenant(t, s, "acme", func(l *tenancy.Limits) { l.MaxStorageBytes = 10 })
+			a := newArtifact(t, tenant, "a")
+			ended := errors.New("a panic")
+			func() {
+				defer func() { _ = recover() }()
+				_, _, ended = tenant.PutContent(background, a.ID, content(s, tenant, a.ID))
+			}()
+			// Whether all came that was announced, the server sees.
+			if kept := name == "kept" || name == "less than announced"; kept != (ended == nil) {
+				t.Errorf("ended with %v", ended)
 			}
-		}
+			staging := &s.files.staging
+			if len(staging.held) != 0 || staging.unwritten != 0 {
+				t.Errorf("%v staged, %d to be written", staging.held, staging.unwritten)
+			}
+			if len(s.files.uploads) != 0 {
+				t.Errorf("%d temporary files are still somebody's", len(s.files.uploads))
+			}
+			for _, file := range files(t, s) {
+				if strings.Contains(file, "/tmp/") {
+					t.Errorf("%s is left", file)
+				}
+			}
+		})
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"maestro/problem"
 	"maestro/tenancy"
@@ -105,6 +106,19 @@ func TestTheNextGroupWaitsForHalfOfACrowd(t *testing.T) {
 // comes back.
 func TestALoneWriteAfterACrowdIsServed(t *testing.T) {
 	s := openStandingStore(t)
+	ctx, cancel := context.WithTimeout(background, 20*time.Second)
+	defer cancel()
+	await := func(what string, result <-chan error) {
+		t.Helper()
+		select {
+		case err := <-result:
+			if err != nil {
+				t.Fatalf("%s: %v", what, err)
+			}
+		case <-ctx.Done():
+			t.Fatalf("%s is not served: the writer waits for those who do not come", what)
+		}
+	}
 	for round := range 3 {
 		release := hold(t, s)
 		var crowd []<-chan error
@@ -114,13 +128,13 @@ func TestALoneWriteAfterACrowdIsServed(t *testing.T) {
 		if err := release(); err != nil {
 			t.Fatal(err)
 		}
-		for _, result := range crowd {
-			if err := <-result; err != nil {
-				t.Fatal(err)
-			}
+		for i, result := range crowd {
+			await(fmt.Sprint("write ", i, " of a crowd"), result)
 		}
-		if err := <-queue(t, s, tenancy.ID{1}, put(fmt.Sprint("lone ", round))); err != nil {
-			t.Fatal(err)
+		lone := fmt.Sprint("lone ", round)
+		await(lone, queue(t, s, tenancy.ID{1}, put(lone)))
+		if !has(t, s, lone) {
+			t.Errorf("%s was answered and is not there", lone)
 		}
 	}
 }
