@@ -10,7 +10,7 @@ GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.6.0
 
 export CGO_ENABLED = 0
 
-.PHONY: help run build test evaluate race races kill sweep upgrade postgres mutants lint vuln bench fuzz ui e2e bars screenshots picture demo openapi client freshcode fresh cover release packages container reproducible airgap swap acme backupbench clean
+.PHONY: help run build test evaluate race races kill sweep upgrade postgres mutants lint vuln bench fuzz ui e2e bars screenshots picture demo openapi client freshcode fresh cover release packages container reproducible airgap swap acme vault backupbench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z][a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -164,6 +164,10 @@ swap: ## a new signing key every second, and new certificates under 200 requests
 acme: ## certificates from a real Pebble, which is fetched as a Go module; three minutes
 	GOBIN=$(CURDIR)/bin go install $(PEBBLE)
 	MAESTRO_TEST_PEBBLE=$(CURDIR)/bin/pebble go test ./cli -run TestACME -count=1 -v
+
+vault: ## secrets from a real Vault in its development mode; needs its program: MAESTRO_TEST_VAULT=/where/bao or vault
+	@test -x "$(MAESTRO_TEST_VAULT)" || { echo "there is no program to try: MAESTRO_TEST_VAULT=/where/bao or vault is"; exit 1; }
+	MAESTRO_TEST_VAULT=$(abspath $(MAESTRO_TEST_VAULT)) go test ./secrets -run TestTheRealVault -count=1 -v
 
 backupbench: ## a backup of 1 GB under 200 writes a second, and how long they took; fails above 50 ms; minutes
 	MAESTRO_BACKUP_BYTES=1000000000 go test ./storage -run "^$$" -bench BackupUnderWrites -benchtime 1x -timeout 30m

@@ -190,7 +190,7 @@ func openACME(t TLSSettings, dir string, log *slog.Logger) (*certificate.ACME, e
 			return nil, err
 		}
 	}
-	return certificate.NewACME(certificate.ACMEOptions{Directory: t.Directory, Roots: roots, Names: t.Names, Email: t.Email, Dir: tlsDir(dir), Log: log})
+	return certificate.NewACME(certificate.ACMEOptions{Directory: t.Directory, Roots: roots, Names: t.Names, Email: t.Email, Dir: tlsDir(dir), Log: log, Now: time.Now})
 }
 
 // ownNames are what a server is called that nobody named: as the machine, and the
@@ -280,7 +280,7 @@ func (e *encryption) state() certificate.State {
 	}
 	s.Leaves, s.Refused = []*x509.Certificate{e.pair.Leaf()}, e.pair.Refused()
 	if e.own != nil {
-		s.Root = e.own.Authority()
+		s.Root = e.own.Certificate()
 	}
 	return s
 }

@@ -27,7 +27,7 @@ func issue(t *testing.T, slip time.Duration) (leaf, root *x509.Certificate) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p.Leaf(), a.Authority()
+	return p.Leaf(), a.Certificate()
 }
 
 func TestAServerWithoutTLSHasNoCertificates(t *testing.T) {

@@ -30,10 +30,6 @@ const (
 	lastRetry  = 30 * time.Minute
 )
 
-// overdue is the share of a certificate's life at whose rest it should long have
-// been renewed: that begins when a third is left.
-const overdue = 4
-
 // ACMEOptions name the directory (RFC 8555) that certificates come from.
 type ACMEOptions struct {
 	Directory string         // its URL
@@ -42,6 +38,7 @@ type ACMEOptions struct {
 	Email     string         // told to the directory, when set
 	Dir       string         // keeps the account's key and the certificates
 	Log       *slog.Logger
+	Now       func() time.Time
 }
 
 // ACME obtains certificates from a directory and renews them when a third of their
@@ -51,6 +48,8 @@ type ACME struct {
 	manager *autocert.Manager
 	names   []string
 	log     *slog.Logger
+	now     func() time.Time
+	obtain  func(ctx context.Context, name string) (*x509.Certificate, error) // as a client would get it
 
 	mu     sync.Mutex
 	served map[string]*x509.Certificate // the newest by name
@@ -76,7 +75,7 @@ func NewACME(o ACMEOptions) (*ACME, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.Proxy = nil // no way but the one that the settings name
 	transport.TLSClientConfig = &tls.Config{RootCAs: o.Roots, MinVersion: tls.VersionTLS12}
-	return &ACME{names: o.Names, log: o.Log, served: map[string]*x509.Certificate{}, manager: &autocert.Manager{
+	a := &ACME{names: o.Names, log: o.Log, now: o.Now, served: map[string]*x509.Certificate{}, manager: &autocert.Manager{
 		Prompt: autocert.AcceptTOS, Cache: autocert.DirCache(acmeDir(o.Dir)), HostPolicy: autocert.HostWhitelist(o.Names...), Email: o.Email,
 		Client: &acme.Client{DirectoryURL: o.Directory, UserAgent: "maestro", HTTPClient: &http.Client{
 			Timeout: directoryTimeout, Transport: &overheard{transport, o.Log},
@@ -87,7 +86,9 @@ func NewACME(o ACMEOptions) (*ACME, error) {
 				return nil
 			},
 		}},
-	}}, nil
+	}}
+	a.obtain = a.handshake
+	return a, nil
 }
 
 // acmeDir is where dir keeps what comes from a directory.
@@ -210,11 +211,11 @@ func (a *ACME) keep(ctx context.Context, name string) {
 			a.log.Error("there is no TLS certificate yet", "name", name, "cause", err, "again_in", wait)
 			retry = min(2*retry, lastRetry)
 		default:
-			life := leaf.NotAfter.Sub(leaf.NotBefore)
-			if left := time.Until(leaf.NotAfter); left < life/overdue {
+			retry = firstRetry
+			if EndsSoon(leaf, a.now()) {
 				a.log.Error("the TLS certificate is not renewed", "name", name, "expires", leaf.NotAfter.UTC())
 			}
-			wait = min(max(life/(2*overdue), time.Second), time.Hour)
+			wait = min(max(leaf.NotAfter.Sub(leaf.NotBefore)/(2*lateShare), time.Second), time.Hour)
 		}
 		select {
 		case <-ctx.Done():
@@ -224,10 +225,10 @@ func (a *ACME) keep(ctx context.Context, name string) {
 	}
 }
 
-// obtain returns the certificate for a name as a client would get it. autocert
+// handshake returns the certificate for a name as a client would get it. autocert
 // waits minutes for a directory and cannot be told to stop, so it is left alone
 // when ctx ends.
-func (a *ACME) obtain(ctx context.Context, name string) (*x509.Certificate, error) {
+func (a *ACME) handshake(ctx context.Context, name string) (*x509.Certificate, error) {
 	type answer struct {
 		certificate *tls.Certificate
 		err         error

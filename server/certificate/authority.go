@@ -77,7 +77,10 @@ func (a *Authority) Root() (text []byte, fingerprint string) {
 	return encodeCertificate(a.root.Raw), hex.EncodeToString(sum[:])
 }
 
-// Files returns where Issue leaves the server's certificate and key.
+// Certificate returns the authority's own certificate.
+func (a *Authority) Certificate() *x509.Certificate { return a.root }
+
+// Files returns where Renew leaves the server's certificate and key.
 func (a *Authority) Files() (certFile, keyFile string) {
 	return filepath.Join(a.dir, leafFile), filepath.Join(a.dir, leafKeyFile)
 }

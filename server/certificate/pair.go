@@ -157,6 +157,17 @@ func (p *Pair) valid(c *tls.Certificate) error {
 	return nil
 }
 
+// Leaf returns the certificate that is served.
+func (p *Pair) Leaf() *x509.Certificate { return p.current.Load().Leaf }
+
+// Refused returns why what lies in the files is not what is served; nil where it is.
+func (p *Pair) Refused() error {
+	if err := p.refused.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
 // Leaf reads the first certificate of a PEM file.
 func Leaf(certFile string) (*x509.Certificate, error) {
 	text, err := os.ReadFile(certFile)

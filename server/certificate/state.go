@@ -41,17 +41,3 @@ func (s State) Ends() (first time.Time) {
 	}
 	return first
 }
-
-// Leaf returns the certificate that is served.
-func (p *Pair) Leaf() *x509.Certificate { return p.current.Load().Leaf }
-
-// Refused returns why what lies in the files is not what is served; nil where it is.
-func (p *Pair) Refused() error {
-	if err := p.refused.Load(); err != nil {
-		return *err
-	}
-	return nil
-}
-
-// Authority returns the authority's own certificate.
-func (a *Authority) Authority() *x509.Certificate { return a.root }

@@ -1,0 +1,1 @@
+import{ct as e}from"./session.svelte.js";var t=5e3;function n(n,r){e(()=>{if(!n())return;let e=setInterval(()=>{document.hidden||r()},t);return()=>clearInterval(e)})}export{n as t};
