@@ -6,8 +6,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"maestro/tenancy"
 )
 
 // TestEveryLevelEndsATokenAlone revokes at every combination of the five levels:
@@ -18,11 +16,11 @@ func TestEveryLevelEndsATokenAlone(t *testing.T) {
 		end  func(w *world, p *Principal) error
 	}{
 		{"token", func(w *world, p *Principal) error {
-			_, err := w.service.revocations.Revoke(w.ctx, p.User, Revocation{RevokedToken, p.Credential, p.ExpiresAt})
+			_, err := w.service.revocations.Revoke(w.ctx, UserKey{p.Tenant, p.User}, Revocation{RevokedToken, p.Credential, p.ExpiresAt})
 			return err
 		}},
 		{"session", func(w *world, p *Principal) error {
-			_, err := w.service.revocations.Revoke(w.ctx, p.User, Revocation{RevokedSession, p.Session, p.ExpiresAt})
+			_, err := w.service.revocations.Revoke(w.ctx, UserKey{p.Tenant, p.User}, Revocation{RevokedSession, p.Session, p.ExpiresAt})
 			return err
 		}},
 		{"user", func(w *world, p *Principal) error {
@@ -101,7 +99,7 @@ func TestNoLookupAfterTheAnswerSaysLive(t *testing.T) {
 		}
 	})
 	for _, id := range ids {
-		_, err := s.Revoke(t.Context(), tenancy.NewID(), Revocation{RevokedSession, id, expires.Unix()})
+		_, err := s.Revoke(t.Context(), newUser(), Revocation{RevokedSession, id, expires.Unix()})
 		must(t, err)
 		acknowledged.Add(1)
 	}

@@ -160,7 +160,7 @@ func revokeUntilKilled(path string) error {
 		go func() {
 			for {
 				id := tenancy.NewID()
-				_, err := r.Revoke(background, tenancy.NewID(), Revocation{RevokedSession, id, clock.Now().Add(15 * time.Minute).Unix()})
+				_, err := r.Revoke(background, newUser(), Revocation{RevokedSession, id, clock.Now().Add(15 * time.Minute).Unix()})
 				if err == nil {
 					_, err = os.Stdout.WriteString(id.String() + "\n") // one write, one line
 				}

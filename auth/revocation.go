@@ -102,7 +102,7 @@ type Revocations struct {
 	swept atomic.Int64 // everything that expires at or before was swept
 
 	mu      sync.Mutex // guards what follows
-	perUser map[tenancy.ID]int
+	perUser map[revocationOwner]int
 	total   int
 
 	behindSince time.Duration // Elapsed when the wall clock was first seen to be behind; 0 if it is not
@@ -137,7 +137,7 @@ func OpenRevocations(c RevocationConfig) (*Revocations, error) {
 		c.CheckFile = CheckRevocationFile
 	}
 	r := &Revocations{
-		config: c, perUser: make(map[tenancy.ID]int),
+		config: c, perUser: make(map[revocationOwner]int),
 		queue: make(chan revokeRequest, 1024), done: make(chan struct{}),
 	}
 	if err := r.load(); err != nil {
@@ -205,7 +205,7 @@ func (r *Revocations) loadExisting() (reason string, err error) {
 	since := r.moment()
 	err = file.each(func(record revocationRecord) {
 		r.index.add(record.Kind, record.ID, record.ExpiresAt, since)
-		r.perUser[record.user]++
+		r.perUser[record.owner]++
 		r.total++
 	})
 	switch {
@@ -256,7 +256,7 @@ func (r *Revocations) Outlived(expiresAt int64) bool {
 // in effect, are written with the next ones, and Revoke fails with Unavailable:
 // whether they outlive a restart is then open. ErrUserFull and ErrFull say that
 // nothing was recorded.
-func (r *Revocations) Revoke(ctx context.Context, user tenancy.ID, revocations ...Revocation) (uint64, error) {
+func (r *Revocations) Revoke(ctx context.Context, user UserKey, revocations ...Revocation) (uint64, error) {
 	request, err := r.enter(user, revocations)
 	if err != nil {
 		return 0, err
@@ -285,24 +285,25 @@ func (r *Revocations) Revoke(ctx context.Context, user tenancy.ID, revocations .
 }
 
 // enter puts revocations into the index and counts them.
-func (r *Revocations) enter(user tenancy.ID, revocations []Revocation) (revokeRequest, error) {
+func (r *Revocations) enter(user UserKey, revocations []Revocation) (revokeRequest, error) {
 	request := revokeRequest{ack: make(chan revokeResult, 1)}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.total+len(revocations) > r.config.Total {
 		return request, ErrFull
 	}
-	if r.perUser[user]+len(revocations) > r.config.PerUser {
+	owner := ownerOf(user)
+	if r.perUser[owner]+len(revocations) > r.config.PerUser {
 		return request, ErrUserFull
 	}
 	since := r.moment()
 	for _, revocation := range revocations {
-		record := revocationRecord{Revocation: revocation, user: user}
+		record := revocationRecord{Revocation: revocation, owner: owner}
 		record.ExpiresAt += revocationSlack
 		r.index.add(record.Kind, record.ID, record.ExpiresAt, since)
 		request.records = append(request.records, record)
 	}
-	r.perUser[user] += len(revocations)
+	r.perUser[owner] += len(revocations)
 	r.total += len(revocations)
 	return request, nil
 }
@@ -354,8 +355,8 @@ func (r *Revocations) uncount(records []revocationRecord) {
 	defer r.mu.Unlock()
 	for _, record := range records {
 		r.total--
-		if r.perUser[record.user]--; r.perUser[record.user] <= 0 {
-			delete(r.perUser, record.user)
+		if r.perUser[record.owner]--; r.perUser[record.owner] <= 0 {
+			delete(r.perUser, record.owner)
 		}
 	}
 }

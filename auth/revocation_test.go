@@ -55,10 +55,12 @@ func (s *shelf) reopen() {
 	s.open()
 }
 
+func newUser() UserKey { return UserKey{tenancy.NewID(), tenancy.NewID()} }
+
 // revoke ends a session for a user of its own and acknowledges it.
 func (s *shelf) revoke(id tenancy.ID, expires time.Time) {
 	s.t.Helper()
-	sequence, err := s.Revoke(context.Background(), tenancy.NewID(), Revocation{RevokedSession, id, expires.Unix()})
+	sequence, err := s.Revoke(context.Background(), newUser(), Revocation{RevokedSession, id, expires.Unix()})
 	must(s.t, err)
 	s.acknowledged = max(s.acknowledged, sequence)
 }
@@ -90,7 +92,7 @@ func TestRevocationKindsDoNotMix(t *testing.T) {
 	s := newShelf(t)
 	id := tenancy.NewID()
 	expires := s.clock.Now().Add(time.Minute).Unix()
-	_, err := s.Revoke(t.Context(), tenancy.NewID(), Revocation{RevokedToken, id, expires})
+	_, err := s.Revoke(t.Context(), newUser(), Revocation{RevokedToken, id, expires})
 	must(t, err)
 	if got := s.Check(tenancy.ID{}, id, expires); got != VerdictLive {
 		t.Errorf("a revoked token id ends the session of the same id: %v", got)
@@ -106,7 +108,7 @@ func TestFailClosedMatrix(t *testing.T) {
 
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := s.Revoke(canceled, tenancy.NewID(), Revocation{RevokedSession, id, expires.Unix()})
+	_, err := s.Revoke(canceled, newUser(), Revocation{RevokedSession, id, expires.Unix()})
 	if err != nil {
 		mustCode(t, "a request that ended", err, problem.Timeout)
 	}
@@ -116,7 +118,7 @@ func TestFailClosedMatrix(t *testing.T) {
 
 	must(t, s.Revocations.file.db.Close()) // the disk is gone
 	second := tenancy.NewID()
-	_, err = s.Revoke(t.Context(), tenancy.NewID(), Revocation{RevokedSession, second, expires.Unix()})
+	_, err = s.Revoke(t.Context(), newUser(), Revocation{RevokedSession, second, expires.Unix()})
 	mustCode(t, "write failure", err, problem.Unavailable)
 	if s.verdict(second, expires) != VerdictRevoked {
 		t.Error("a revocation that could not be written is not in effect")
@@ -129,7 +131,7 @@ func TestFailClosedMatrix(t *testing.T) {
 	if got := s.verdict(id, expires); got != VerdictUnavailable {
 		t.Errorf("closed: got %v", got)
 	}
-	_, err = s.Revoke(t.Context(), tenancy.NewID(), Revocation{RevokedSession, id, expires.Unix()})
+	_, err = s.Revoke(t.Context(), newUser(), Revocation{RevokedSession, id, expires.Unix()})
 	mustCode(t, "closed", err, problem.Unavailable)
 	if got := new(Revocations).Check(id, id, 0); got != VerdictUnavailable {
 		t.Errorf("not opened: got %v", got)
@@ -146,7 +148,7 @@ func TestFailedWriteIsRepeated(t *testing.T) {
 	must(t, err)
 	must(t, broken.Close())
 	s.Revocations.file.db = broken
-	_, err = s.Revoke(t.Context(), tenancy.NewID(), Revocation{RevokedSession, failed, expires.Unix()})
+	_, err = s.Revoke(t.Context(), newUser(), Revocation{RevokedSession, failed, expires.Unix()})
 	mustCode(t, "write failure", err, problem.Unavailable)
 	s.Revocations.file.db = db
 	s.revoke(later, expires)
@@ -165,7 +167,7 @@ func TestGroupCommit(t *testing.T) {
 	for range 200 {
 		group.Go(func() {
 			id := tenancy.NewID()
-			sequence, err := s.Revoke(context.Background(), tenancy.NewID(), Revocation{RevokedSession, id, expires.Unix()})
+			sequence, err := s.Revoke(context.Background(), newUser(), Revocation{RevokedSession, id, expires.Unix()})
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
@@ -190,7 +192,7 @@ func TestGroupCommit(t *testing.T) {
 
 func TestCollapse(t *testing.T) {
 	s := newShelf(t)
-	user, expires := tenancy.NewID(), s.clock.Now().Add(time.Minute).Unix()
+	user, expires := newUser(), s.clock.Now().Add(time.Minute).Unix()
 	for i := range 100 {
 		_, err := s.Revoke(t.Context(), user, Revocation{RevokedToken, tenancy.NewID(), expires})
 		if want := i >= DefaultRevocationsPerUser; errors.Is(err, ErrUserFull) != want {
@@ -200,7 +202,7 @@ func TestCollapse(t *testing.T) {
 	if s.Len() != DefaultRevocationsPerUser {
 		t.Errorf("%d are held, want %d", s.Len(), DefaultRevocationsPerUser)
 	}
-	_, err := s.Revoke(t.Context(), tenancy.NewID(), Revocation{RevokedToken, tenancy.NewID(), expires})
+	_, err := s.Revoke(t.Context(), newUser(), Revocation{RevokedToken, tenancy.NewID(), expires})
 	must(t, err)
 	s.clock.pass(time.Hour)
 	_, err = s.Sweep(t.Context())
@@ -211,17 +213,66 @@ func TestCollapse(t *testing.T) {
 	s.config = func(c *RevocationConfig) { c.Total = 3 }
 	s.reopen()
 	for range 2 {
-		_, err = s.Revoke(t.Context(), tenancy.NewID(), Revocation{RevokedToken, tenancy.NewID(), expires})
+		_, err = s.Revoke(t.Context(), newUser(), Revocation{RevokedToken, tenancy.NewID(), expires})
 		must(t, err)
 	}
-	if _, err = s.Revoke(t.Context(), tenancy.NewID(), Revocation{RevokedToken, tenancy.NewID(), expires}); !errors.Is(err, ErrFull) {
+	if _, err = s.Revoke(t.Context(), newUser(), Revocation{RevokedToken, tenancy.NewID(), expires}); !errors.Is(err, ErrFull) {
 		t.Errorf("above the total: got %v", err)
+	}
+}
+
+// TestRevocationsAreCountedInTheirTenant: before, users of two tenants with the same
+// id, as an imported tenant may bring, shared one count, and the revocations of the
+// one ended the sessions of the other.
+func TestRevocationsAreCountedInTheirTenant(t *testing.T) {
+	s := newShelf(t)
+	user, expires := newUser(), s.clock.Now().Add(time.Minute).Unix()
+	twin := UserKey{tenancy.NewID(), user.User}
+	for range DefaultRevocationsPerUser {
+		_, err := s.Revoke(t.Context(), user, Revocation{RevokedToken, tenancy.NewID(), expires})
+		must(t, err)
+	}
+	for _, when := range []string{"at once", "after a restart"} {
+		if _, err := s.Revoke(t.Context(), user, Revocation{RevokedToken, tenancy.NewID(), expires}); !errors.Is(err, ErrUserFull) {
+			t.Errorf("%s, the user with all it may have: %v", when, err)
+		}
+		if _, err := s.Revoke(t.Context(), twin, Revocation{RevokedToken, tenancy.NewID(), expires}); err != nil {
+			t.Errorf("%s, the user of the same id in another tenant: %v", when, err)
+		}
+		s.reopen()
+	}
+	s.clock.pass(time.Hour)
+	_, err := s.Sweep(t.Context())
+	must(t, err)
+	if len(s.perUser) != 0 {
+		t.Errorf("%d users are still counted", len(s.perUser))
+	}
+}
+
+// TestAFileThatCountsByTheUserAloneIsRead: before owners were digests of tenant and
+// user, records held the user's id.
+func TestAFileThatCountsByTheUserAloneIsRead(t *testing.T) {
+	s := newShelf(t)
+	user, id, expires := newUser(), tenancy.NewID(), s.clock.Now().Add(time.Minute)
+	record := revocationRecord{Revocation{RevokedSession, id, expires.Unix() + revocationSlack}, revocationOwner(user.User)}
+	sequence, _, err := s.file.append([]revocationRecord{record}, s.clock.Now())
+	must(t, err)
+	s.acknowledged = sequence
+	s.reopen()
+	if got := s.verdict(id, expires); got != VerdictRevoked || len(s.distrusted) > 0 || s.Len() != 1 {
+		t.Errorf("got verdict %v, distrusted %v, %d held", got, s.distrusted, s.Len())
+	}
+	s.clock.pass(time.Hour)
+	_, err = s.Sweep(t.Context())
+	must(t, err)
+	if s.Len() != 0 || len(s.perUser) != 0 {
+		t.Errorf("after it expired %d are held, of %d users", s.Len(), len(s.perUser))
 	}
 }
 
 func TestSameRevocationTwiceCountsOnce(t *testing.T) {
 	s := newShelf(t)
-	user, id := tenancy.NewID(), tenancy.NewID()
+	user, id := newUser(), tenancy.NewID()
 	expires := s.clock.Now().Add(time.Minute)
 	for range 10 {
 		_, err := s.Revoke(t.Context(), user, Revocation{RevokedSession, id, expires.Unix()})
@@ -254,7 +305,7 @@ func revokeParallel(b *testing.B) {
 	b.SetParallelism(64)
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if _, err := s.Revoke(context.Background(), tenancy.NewID(), Revocation{RevokedSession, tenancy.NewID(), expires}); err != nil {
+			if _, err := s.Revoke(context.Background(), newUser(), Revocation{RevokedSession, tenancy.NewID(), expires}); err != nil {
 				b.Error(err)
 			}
 		}

@@ -12,18 +12,17 @@ import (
 	"os"
 	"os/exec"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
-
-	"maestro/tenancy"
 )
 
 // The file of revocations is a bbolt database with two buckets.
 //
-//	revoked  expiry(8, big-endian Unix seconds) kind(1) id(16) → user(16) MAC(16)
+//	revoked  expiry(8, big-endian Unix seconds) kind(1) id(16) → owner(16) MAC(16)
 //	meta     "header" → version(1) sequence(8) count(8) swept(8) seen(8) MAC(32)
 //
 // bbolt has no checksums on its data pages, so each record and the header carry a
@@ -49,7 +48,19 @@ var errDamagedRevocation = errors.New("damaged record")
 
 type revocationRecord struct {
 	Revocation
-	user tenancy.ID
+	owner revocationOwner
+}
+
+// revocationOwner is whom a record is counted for: a digest of the tenant and the
+// user. Ids of users are unique in a tenant only, as an imported one may bring
+// those of another. Files of before hold the user's id in its place, which is
+// counted for itself until the record expires.
+type revocationOwner [16]byte
+
+func ownerOf(user UserKey) (owner revocationOwner) {
+	digest := sha256.Sum256(slices.Concat(user.Tenant[:], user.User[:]))
+	copy(owner[:], digest[:])
+	return owner
 }
 
 type revocationHeader struct {
@@ -173,7 +184,7 @@ func (f *revocationFile) append(records []revocationRecord, now time.Time) (sequ
 				continue
 			}
 			next.count++
-			if err := bucket.Put(key, f.value(key, record.user)); err != nil {
+			if err := bucket.Put(key, f.value(key, record.owner)); err != nil {
 				return err
 			}
 		}
@@ -271,9 +282,9 @@ func (record *revocationRecord) key() []byte {
 	return append(key, record.ID[:]...)
 }
 
-func (f *revocationFile) value(key []byte, user tenancy.ID) []byte {
-	value := append(make([]byte, 0, revocationValueSize), user[:]...)
-	return append(value, f.sum("revocation", key, user[:])[:16]...)
+func (f *revocationFile) value(key []byte, owner revocationOwner) []byte {
+	value := append(make([]byte, 0, revocationValueSize), owner[:]...)
+	return append(value, f.sum("revocation", key, owner[:])[:16]...)
 }
 
 func (f *revocationFile) parse(key, value []byte) (revocationRecord, error) {
@@ -290,7 +301,7 @@ func (f *revocationFile) parse(key, value []byte) (revocationRecord, error) {
 		return record, errDamagedRevocation
 	}
 	copy(record.ID[:], key[9:])
-	copy(record.user[:], value)
+	copy(record.owner[:], value)
 	return record, nil
 }
 

@@ -173,8 +173,8 @@ func TestTwoProcesses(t *testing.T) {
 
 func FuzzRevocationRecord(f *testing.F) {
 	file := newRevocationFile(nil, [32]byte{1})
-	record := revocationRecord{Revocation{RevokedSession, tenancy.NewID(), 1 << 31}, tenancy.NewID()}
-	f.Add(record.key(), file.value(record.key(), record.user))
+	record := revocationRecord{Revocation{RevokedSession, tenancy.NewID(), 1 << 31}, ownerOf(newUser())}
+	f.Add(record.key(), file.value(record.key(), record.owner))
 	f.Add([]byte{}, []byte{})
 	f.Fuzz(func(t *testing.T, key, value []byte) {
 		got, err := file.parse(key, value)

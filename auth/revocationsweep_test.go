@@ -20,7 +20,7 @@ func TestSweep(t *testing.T) {
 		batch = append(batch, Revocation{RevokedToken, tenancy.NewID(), short.Unix()})
 	}
 	s.Revocations.config.PerUser = 10_000
-	_, err := s.Revoke(t.Context(), tenancy.NewID(), batch...)
+	_, err := s.Revoke(t.Context(), newUser(), batch...)
 	must(t, err)
 	kept := tenancy.NewID()
 	s.revoke(kept, long)
@@ -198,7 +198,7 @@ func fillShelf(b *testing.B, s *shelf, count int) {
 		for i := range batch {
 			batch[i] = Revocation{RevokedSession, tenancy.NewID(), expires}
 		}
-		_, err := s.Revoke(b.Context(), tenancy.NewID(), batch...)
+		_, err := s.Revoke(b.Context(), newUser(), batch...)
 		must(b, err)
 		left -= len(batch)
 	}

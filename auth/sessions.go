@@ -124,10 +124,11 @@ func (s *Service) endSessionByID(ctx context.Context, tenant, id tenancy.ID, key
 func (s *Service) endSession(ctx context.Context, session Session, reason string) error {
 	now := s.clock.Now()
 	until := max(s.accessUntil(now), session.AccessUntil)
-	sequence, err := s.revocations.Revoke(ctx, session.UserID, Revocation{Kind: RevokedSession, ID: session.ID, ExpiresAt: until.Std().Unix()})
+	key := UserKey{session.TenantID, session.UserID}
+	sequence, err := s.revocations.Revoke(ctx, key, Revocation{Kind: RevokedSession, ID: session.ID, ExpiresAt: until.Std().Unix()})
 	switch {
 	case errors.Is(err, ErrUserFull):
-		return s.store.EndUserSessions(ctx, UserSessionsEnd{Key: UserKey{session.TenantID, session.UserID}, Reason: EndedCollapse, Now: tenancy.TimeOf(now)})
+		return s.store.EndUserSessions(ctx, UserSessionsEnd{Key: key, Reason: EndedCollapse, Now: tenancy.TimeOf(now)})
 	case errors.Is(err, ErrFull):
 		return s.store.EndTenantSessions(ctx, session.TenantID, EndedCollapse, tenancy.TimeOf(now))
 	case err != nil:

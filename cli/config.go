@@ -1,9 +1,7 @@
 package cli
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -11,9 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/goccy/go-yaml"
 	"github.com/knadh/koanf/v2"
-	"github.com/pelletier/go-toml/v2"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -255,7 +251,7 @@ func readConfigFile(path, dir string) (layer, error) {
 	for _, key := range keys.Keys() {
 		name := strings.NewReplacer("_", "-", ".", "-").Replace(key)
 		if !slices.Contains(names, name) {
-			failure.Problems = append(failure.Problems, fmt.Sprintf("%s: %s is no option; did you mean %s?", path, key, strings.ReplaceAll(nearest(name, names), "-", "_")))
+			failure.Problems = append(failure.Problems, path+": "+unknownKey(key, name, names))
 			continue
 		}
 		found[name] = fmt.Sprint(keys.Get(key))
@@ -270,24 +266,19 @@ func readConfigFile(path, dir string) (layer, error) {
 	return found, nil
 }
 
+// unknownKey says that no option has a key's name. A key that holds more than the
+// name of a secret is not repeated: the rest may be the secret.
+func unknownKey(key, name string, names []string) string {
+	for _, o := range serveOptions {
+		if o.secret && strings.Contains(strings.ToLower(name), o.name) {
+			return fmt.Sprintf("a key with %s and more in its name is no option (it is not repeated: %[1]s is a secret)", strings.ReplaceAll(o.name, "-", "_"))
+		}
+	}
+	return fmt.Sprintf("%s is no option; did you mean %s?", key, strings.ReplaceAll(nearest(name, names), "-", "_"))
+}
+
 // isSecret reports whether a server's option of that name is one.
 func isSecret(name string) bool { return optionsNamed(name)[0].secret }
-
-func parseConfig(extension string, text []byte) (tree map[string]any, err error) {
-	switch extension {
-	case ".toml":
-		err = toml.Unmarshal(text, &tree)
-	case ".yaml", ".yml":
-		err = yaml.Unmarshal(text, &tree)
-	case ".json":
-		decoder := json.NewDecoder(bytes.NewReader(text))
-		decoder.UseNumber()
-		err = decoder.Decode(&tree)
-	default:
-		err = errors.New("must end in .toml, .yaml or .json")
-	}
-	return tree, err
-}
 
 // unknownVariables returns a sentence for every variable of the environment that
 // looks like an option and is none. It is no error: schedulers of containers set

@@ -60,7 +60,9 @@ const (
 	uploadsOfAll    = 64 // at a time
 )
 
-// places bounds what all tenants, and each of them, have under way.
+// places bounds what all tenants, and each of them, have under way. The second half
+// of the places is for tenants that have none: one each, so that a few tenants
+// that take all they may leave a place for everybody else.
 type places struct {
 	ofTenant, ofAll int
 
@@ -77,7 +79,8 @@ func newPlaces(ofTenant, ofAll int) *places {
 func (p *places) take(tenant tenancy.ID) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.all == p.ofAll || p.taken[tenant] == p.ofTenant {
+	shared := (p.ofAll + 1) / 2
+	if taken := p.taken[tenant]; p.all == p.ofAll || taken == p.ofTenant || taken > 0 && p.all >= shared {
 		return false
 	}
 	p.all++

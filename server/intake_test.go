@@ -218,23 +218,46 @@ func (w *world) awaitPlaces(p *places, n int) {
 	w.t.Fatalf("never are %d places taken", n)
 }
 
-func TestPlacesAreOfOneTenantAndOfAll(t *testing.T) {
-	p := newPlaces(largeBatchesOfTenant, largeBatchesOfAll)
-	taken := 0
-	tenants := []tenancy.ID{tenancy.NewID(), tenancy.NewID(), tenancy.NewID(), tenancy.NewID(), tenancy.NewID()}
-	for _, tenant := range tenants {
-		for range 100 {
-			if p.take(tenant) {
-				taken++
+// TestAFewTenantsLeaveAPlaceForOthers: before, four tenants had all the places for
+// as long as they liked, because an upload may take its time.
+func TestAFewTenantsLeaveAPlaceForOthers(t *testing.T) {
+	for name, c := range map[string]struct{ ofTenant, ofAll int }{
+		"large batches": {largeBatchesOfTenant, largeBatchesOfAll},
+		"uploads":       {uploadsOfTenant, uploadsOfAll},
+	} {
+		p := newPlaces(c.ofTenant, c.ofAll)
+		greedy := func(tenant tenancy.ID) (taken int) {
+			for range 2 * c.ofAll {
+				if p.take(tenant) {
+					taken++
+				}
+			}
+			return taken
+		}
+		first, second, third := tenancy.NewID(), tenancy.NewID(), tenancy.NewID()
+		for i, want := range []int{c.ofTenant, c.ofTenant, 1, 1} { // the first two have the half that is shared
+			if got := greedy([]tenancy.ID{first, second, third, tenancy.NewID()}[i]); got != want {
+				t.Errorf("%s: tenant %d took %d places, want %d", name, i, got, want)
 			}
 		}
-	}
-	if taken != 32 || p.take(tenants[4]) {
-		t.Errorf("%d large batches at a time, want 32", taken)
-	}
-	p.leave(tenants[0])
-	if p.take(tenants[1]) || !p.take(tenants[4]) {
-		t.Error("a tenant with 8 took the place that another left")
+		p.leave(first)
+		if p.take(first) || p.take(third) {
+			t.Errorf("%s: a tenant that has a place took another while more than half are taken", name)
+		}
+		p.leave(third)
+		if !p.take(third) {
+			t.Errorf("%s: a tenant without a place found none", name)
+		}
+		others := 0
+		for p.take(tenancy.NewID()) {
+			others++
+		}
+		if want := c.ofAll - 2*c.ofTenant - 2 + 1; others != want {
+			t.Errorf("%s: %d more tenants found a place, want %d", name, others, want)
+		}
+		if p.all != c.ofAll || p.take(third) {
+			t.Errorf("%s: %d places are taken, want %d and no more", name, p.all, c.ofAll)
+		}
 	}
 }
 

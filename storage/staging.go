@@ -12,9 +12,8 @@ import (
 // content counts it; before that, without this, each of a tenant's uploads could
 // fill all that the tenant has left.
 type staging struct {
-	mu        sync.Mutex
-	held      map[tenancy.ID]int64 // bytes of a tenant's uploads that came or were announced; never 0
-	unwritten int64                // of everybody's, those that did not come yet
+	mu   sync.Mutex
+	held map[tenancy.ID]int64 // bytes of a tenant's uploads that came or were announced; never 0
 }
 
 // share is what one upload holds of the staging.
@@ -22,7 +21,6 @@ type share struct {
 	staging *staging
 	tenant  tenancy.ID
 	held    int64 // bytes that came or were announced
-	came    int64 // of them
 }
 
 func (s *staging) open(tenant tenancy.ID) *share { return &share{staging: s, tenant: tenant} }
@@ -35,50 +33,40 @@ func (h *share) hold(n, bound int64) (others int64, ok bool) {
 	defer h.staging.mu.Unlock()
 	others = h.staging.held[h.tenant] - h.held
 	if n > bound-others {
-		h.set(0, 0)
+		h.set(0)
 		return others, false
 	}
-	h.set(n, h.came)
+	h.set(n)
 	return others, true
-}
-
-// arrive notes that the upload's first n bytes came, for which it holds enough.
-func (h *share) arrive(n int64) {
-	h.staging.mu.Lock()
-	defer h.staging.mu.Unlock()
-	h.set(h.held, n)
 }
 
 // release ends what the upload holds, once or more often.
 func (h *share) release() {
 	h.staging.mu.Lock()
 	defer h.staging.mu.Unlock()
-	h.set(0, 0)
+	h.set(0)
 }
 
 // set is called with the staging's lock.
-func (h *share) set(held, came int64) {
+func (h *share) set(held int64) {
 	s := h.staging
 	if s.held == nil {
 		s.held = make(map[tenancy.ID]int64)
 	}
-	s.unwritten += (held - came) - (h.held - h.came)
 	if s.held[h.tenant] += held - h.held; s.held[h.tenant] == 0 {
 		delete(s.held, h.tenant)
 	}
-	h.held, h.came = held, came
+	h.held = held
 }
 
-// expected is how many bytes of all uploads will yet be written.
-func (s *staging) expected() int64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.unwritten
-}
+// How many bytes of content come between two looks.
+const (
+	lookEvery = 16 << 20 // at what the tenant has left
 
-// lookEvery is how many bytes of content come between two looks at what the tenant
-// has left and at the disk.
-const lookEvery = 16 << 20
+	// measureEvery is between two looks at the disk. What all uploads write past a
+	// disk that has become low is this for each of them: less than half of LowDisk.
+	measureEvery = 1 << 20
+)
 
 // arrival admits content as it comes.
 type arrival struct {
@@ -87,15 +75,23 @@ type arrival struct {
 	before *storedArtifact
 	share  *share
 
-	bound  int64 // as of the last look
-	looked int64 // what had come then
+	bound    int64 // as of the last look
+	looked   int64 // what had come then
+	measured int64 // what had come when the disk was looked at
+	came     int64 // and is written, but for the last of it
 }
 
 // admit lets the content have so many bytes by now, or refuses it.
 func (a *arrival) admit(size int64) error {
-	if size >= a.looked+lookEvery {
-		a.looked = size
+	switch {
+	case size >= a.looked+lookEvery:
+		a.looked, a.measured = size, size
 		if err := a.look(max(size, a.share.held)); err != nil {
+			return err
+		}
+	case size >= a.measured+measureEvery:
+		a.measured = size
+		if err := a.measure(max(size, a.share.held)); err != nil {
 			return err
 		}
 	}
@@ -104,7 +100,7 @@ func (a *arrival) admit(size int64) error {
 			return err
 		}
 	}
-	a.share.arrive(size)
+	a.came = size
 	return nil
 }
 
@@ -117,8 +113,15 @@ func (a *arrival) look(size int64) (err error) {
 	if err := a.hold(size); err != nil {
 		return err
 	}
+	return a.measure(size)
+}
+
+// measure finds out whether the disk has room for size bytes of the content, beside
+// what the server needs. What other uploads announced does not count: an
+// announcement costs nothing, and would keep everybody else from uploading.
+func (a *arrival) measure(size int64) error {
 	free, err := a.tenant.FreeDisk()
-	if err == nil && free-a.tenant.files.staging.expected() < LowDisk {
+	if err == nil && free-(size-a.came) < LowDisk {
 		a.share.release()
 		return problem.New(problem.StorageFull, "The disk has no room for this content beside what the server needs itself.")
 	}

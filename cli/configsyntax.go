@@ -1,0 +1,89 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/goccy/go-yaml"
+	"github.com/pelletier/go-toml/v2"
+)
+
+// parseConfig reads the text of a configuration file in the format of its
+// extension. What is wrong is told by its position and in words of its own: what
+// the libraries say quotes the file, which may hold secrets.
+func parseConfig(extension string, text []byte) (tree map[string]any, err error) {
+	switch extension {
+	case ".toml":
+		err = tomlSyntax(toml.Unmarshal(text, &tree))
+	case ".yaml", ".yml":
+		err = yamlSyntax(yaml.Unmarshal(text, &tree))
+	case ".json":
+		decoder := json.NewDecoder(bytes.NewReader(text))
+		decoder.UseNumber()
+		err = jsonSyntax(decoder.Decode(&tree), text)
+	default:
+		err = errors.New("must end in .toml, .yaml or .json")
+	}
+	return tree, err
+}
+
+// errNoOptions says that a file is well formed and no set of options.
+var errNoOptions = errors.New("must be names of options with their values")
+
+func tomlSyntax(err error) error {
+	if err == nil {
+		return nil
+	}
+	var at *toml.DecodeError
+	if errors.As(err, &at) {
+		line, column := at.Position()
+		return syntaxError("TOML", line, column)
+	}
+	return syntaxError("TOML", 0, 0)
+}
+
+func yamlSyntax(err error) error {
+	if err == nil {
+		return nil
+	}
+	var at yaml.Error
+	if !errors.As(err, &at) || at.GetToken() == nil || at.GetToken().Position == nil {
+		return syntaxError("YAML", 0, 0)
+	}
+	var unfit *yaml.TypeError
+	var unexpected *yaml.UnexpectedNodeTypeError
+	position := at.GetToken().Position
+	if errors.As(err, &unfit) || errors.As(err, &unexpected) {
+		return fmt.Errorf("line %d, column %d: %w", position.Line, position.Column, errNoOptions)
+	}
+	return syntaxError("YAML", position.Line, position.Column)
+}
+
+func jsonSyntax(err error, text []byte) error {
+	if err == nil {
+		return nil
+	}
+	var malformed *json.SyntaxError
+	if errors.As(err, &malformed) && malformed.Offset > 0 && malformed.Offset <= int64(len(text)) {
+		before := text[:malformed.Offset-1] // Offset counts the byte that is wrong
+		line := bytes.Count(before, []byte("\n")) + 1
+		return syntaxError("JSON", line, len(before)-bytes.LastIndexByte(before, '\n'))
+	}
+	var unfit *json.UnmarshalTypeError
+	if errors.As(err, &unfit) {
+		return errNoOptions
+	}
+	return syntaxError("JSON", 0, 0) // it ends too early
+}
+
+// syntaxError says where a file is malformed. Lines and columns count from 1; line
+// 0 is not known.
+func syntaxError(format string, line, column int) error {
+	where := ""
+	if line > 0 {
+		where = fmt.Sprintf("line %d, column %d: ", line, column)
+	}
+	return fmt.Errorf("%sno valid %s (what is written there is not repeated: it may be a secret)", where, format)
+}

@@ -1,0 +1,74 @@
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestAMalformedFileShowsNothingOfItsSecrets: before, the lines around the mistake
+// were printed and logged, with the secrets in them.
+func TestAMalformedFileShowsNothingOfItsSecrets(t *testing.T) {
+	const secret = "cAnArY4tHeToKeN"
+	for name, c := range map[string]struct{ file, text, want string }{
+		"yaml, open quote":      {"m.yaml", "listen: 127.0.0.1:1\nmetrics_token: \"" + secret + "\n", "line 2, column 16: no valid YAML"},
+		"yaml, stray colon":     {"m.yaml", "metrics_token: " + secret + ": x\nlisten: 127.0.0.1:1\n", "line 1, column "},
+		"yaml, no mapping":      {"m.yaml", "metrics_token:" + secret + "\n", "line 1, column 1: must be names of options with their values"},
+		"yaml, a list":          {"m.yaml", "- metrics_token: " + secret + "\n", "line 1, column 1: must be names of options with their values"},
+		"yaml, unknown alias":   {"m.yaml", "metrics_token: *" + secret + "\n", "no valid YAML"},
+		"yaml, twice":           {"m.yml", "metrics_token: " + secret + "\nmetrics_token: " + secret + "\n", "line 2, column 1: no valid YAML"},
+		"yaml, key twice":       {"m.yml", "metrics_token:\n  " + secret + ": 1\n  " + secret + ": 1\n", "line 3, column 3: no valid YAML"},
+		"yaml, open bracket":    {"m.yaml", "metrics_token: [" + secret, "no valid YAML"},
+		"yaml, tab":             {"m.yaml", "metrics_token:\n\t" + secret + "\n", "no valid YAML"},
+		"yaml, a mapping":       {"m.yaml", "metrics_token:\n  " + secret + ": 1\n", "a key with metrics_token and more in its name is no option"},
+		"yaml, no space":        {"m.yaml", "metrics_token:" + secret + ": 1\n", "a key with metrics_token and more in its name is no option"},
+		"yaml, of the shell":    {"m.yaml", "\"MAESTRO_METRICS_TOKEN=" + secret + "\": 1\n", "a key with metrics_token and more in its name is no option"},
+		"yaml, nested deeper":   {"m.yaml", "metrics:\n  token:\n    a:\n      " + secret + ": 1\n", "a key with metrics_token and more in its name is no option"},
+		"toml, open quote":      {"m.toml", "listen = \"127.0.0.1:1\"\nmetrics_token = \"" + secret + "\n", "line 2, column "},
+		"toml, no quote":        {"m.toml", "metrics_token = " + secret + "\n", "line 1, column 17: no valid TOML"},
+		"toml, no equals sign":  {"m.toml", "metrics_token " + secret + "\n", "line 1, column 15: no valid TOML"},
+		"toml, twice":           {"m.toml", "metrics_token.x = \"" + secret + "\"\nmetrics_token.x = 1\n", "no valid TOML"},
+		"toml, no escape":       {"m.toml", "metrics_token = \"\\" + secret + "\"\n", "line 1, column "},
+		"toml, a table":         {"m.toml", "[metrics_token]\n" + secret + " = 1\n", "a key with metrics_token and more in its name is no option"},
+		"json, open quote":      {"m.json", "{\"metrics_token\": \"" + secret + "\n\"}", "line 1, column 35: no valid JSON"},
+		"json, no quote":        {"m.json", "{\n  \"metrics_token\": " + secret + "}", "line 2, column 20: no valid JSON"},
+		"json, no end":          {"m.json", "{\"metrics_token\": \"" + secret, ": no valid JSON"},
+		"json, a list":          {"m.json", "[\"" + secret + "\"]", "must be names of options with their values"},
+		"json, a text":          {"m.json", "\"" + secret + "\"", "must be names of options with their values"},
+		"json, an object":       {"m.json", "{\"metrics_token\": {\"" + secret + "\": 1}}", "a key with metrics_token and more in its name is no option"},
+		"json, stray character": {"m.json", "{\"metrics_token\": \"" + secret[:1] + "\"" + secret[1:] + "}", "line 1, column 22: no valid JSON"},
+	} {
+		path := filepath.Join(t.TempDir(), c.file)
+		if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := readConfigFile(path, ".")
+		if err == nil {
+			t.Errorf("%s: is taken", name)
+			continue
+		}
+		text := err.Error()
+		if !strings.Contains(text, path+": ") || !strings.Contains(text, c.want) {
+			t.Errorf("%s: got %q, want %q in it", name, text, c.want)
+		}
+		// Not even one character of it is quoted.
+		if rest := strings.ReplaceAll(text, path, ""); strings.Contains(strings.ToLower(rest), strings.ToLower(secret[1:4])) || strings.Contains(rest, "'") {
+			t.Errorf("%s: shows what is in the file: %s", name, text)
+		}
+	}
+}
+
+// TestAMistypedKeyIsNamed: only what is near a secret is kept back.
+func TestAMistypedKeyIsNamed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "m.yaml")
+	if err := os.WriteFile(path, []byte("log:\n  fromat: json\nmetric_token: x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := readConfigFile(path, ".")
+	for _, want := range []string{"log.fromat is no option; did you mean log_format?", "metric_token is no option; did you mean metrics_token?"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q in it", err, want)
+		}
+	}
+}
