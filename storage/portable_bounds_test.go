@@ -1,0 +1,145 @@
+package storage
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"maestro/storage/archive"
+)
+
+// TestNoWholeNumberOfAnArchiveIsOutOfBounds forges each whole number and each time of
+// the rows in turn. A version at the end of the range would be one that no write could
+// ever raise: the row would never change again, nor the user be disabled.
+func TestNoWholeNumberOfAnArchiveIsOutOfBounds(t *testing.T) {
+	_, _, name := full(t, true)
+	info, honest := archived(t, name)
+	dir := newDirectory(t)
+	before := tree(t, dir)
+	tried := map[portableKind]int{}
+	for _, table := range portableTables {
+		for _, c := range table.columns {
+			values := map[portableKind][]any{asInt: {int64(-1), int64(maxWhole + 1), int64(math.MaxInt64)},
+				asCount: {int64(0), int64(-1), int64(maxWhole + 1), int64(math.MaxInt64)},
+				asTime:  {"1969-12-31T23:59:59.999999Z", "2200-01-01T00:00:00.000000Z", "9999-12-31T23:59:59.999999Z"}}[c.kind]
+			for _, value := range values {
+				tried[c.kind]++
+				files := slices.Clone(honest)
+				setMember(t, &files[slices.IndexFunc(files, func(f archivedFile) bool { return f.name == table.name+linesSuffix })], c.member(), value)
+				_, err := ImportTenant(background, ImportTenantOptions{Dir: dir, File: forge(t, info, files), DryRun: true})
+				var damage *archive.DamageError
+				if !errors.As(err, &damage) || damage.Name != table.name+linesSuffix || !strings.Contains(err.Error(), ", which "+c.member()+" is no ") {
+					t.Errorf("%s.%s %v: got %v", table.name, c.member(), value, err)
+				}
+			}
+		}
+	}
+	if tried[asInt] < 12 || tried[asCount] < 24 || tried[asTime] < 60 {
+		t.Errorf("tried %v", tried)
+	}
+	wantSameFiles(t, before, tree(t, dir))
+}
+
+// TestNoNumberOfAManifestIsOutOfBounds does so with the manifest's.
+func TestNoNumberOfAManifestIsOutOfBounds(t *testing.T) {
+	_, _, name := full(t, false)
+	info, honest := archived(t, name)
+	dir := newDirectory(t)
+	want := map[string]string{"no revision": "no revision", "the last revision": "no revision", "a revision above": "no revision",
+		"changed in 2200": "is not written as", "a trail's time": "is not written as"} // a time that cannot be read is written otherwise
+	for what, change := range map[string]func(m *TenantManifest){
+		"no revision":          func(m *TenantManifest) { m.Tenant.Revision = 0 },
+		"the last revision":    func(m *TenantManifest) { m.Tenant.Revision = math.MaxInt64 },
+		"a revision above":     func(m *TenantManifest) { m.Tenant.Revision = maxWhole + 1 },
+		"made before all time": func(m *TenantManifest) { m.Tenant.CreatedAt = math.MinInt64 },
+		"changed in 2200":      func(m *TenantManifest) { m.Tenant.UpdatedAt = 7258118400_000000 },
+		"a trail's time":       func(m *TenantManifest) { m.Trail.Head.Time = -1 },
+		"a trail of all numbers": func(m *TenantManifest) {
+			m.Trail.Pruned.Sequence, m.Trail.Head.Sequence = math.MaxInt64, math.MinInt64+m.rows(trailTable)-1
+		},
+		"tokens":            func(m *TenantManifest) { m.LeftBehind.APITokens = math.MaxInt64 },
+		"hooks":             func(m *TenantManifest) { m.LeftBehind.Hooks = -1 },
+		"operators":         func(m *TenantManifest) { m.LeftBehind.Operators = -1 },
+		"bytes of contents": func(m *TenantManifest) { m.ContentBytes = math.MaxInt64 },
+	} {
+		files := slices.Clone(honest)
+		var m TenantManifest
+		at := slices.IndexFunc(files, func(f archivedFile) bool { return f.name == manifestName })
+		if err := json.Unmarshal([]byte(files[at].content), &m); err != nil {
+			t.Fatal(err)
+		}
+		change(&m)
+		files[at].content = string(m.encode())
+		_, err := ImportTenant(background, ImportTenantOptions{Dir: dir, File: forge(t, info, files)})
+		var damage *archive.DamageError
+		if !errors.As(err, &damage) || damage.Name != manifestName || !strings.Contains(err.Error(), want[what]) && !strings.Contains(err.Error(), "that is none from") {
+			t.Errorf("%s: got %v", what, err)
+		}
+	}
+	wantNothingCame(t, dir)
+}
+
+// TestATenantWithTheHighestVersionsCanBeChanged imports each counter at the highest
+// that an archive may have: the tenant can still be suspended and deleted, and its
+// rows changed.
+func TestATenantWithTheHighestVersionsCanBeChanged(t *testing.T) {
+	_, tenant, name := full(t, true)
+	info, files := archived(t, name)
+	for i := range files {
+		files[i].content = strings.ReplaceAll(files[i].content, `"version":1}`, fmt.Sprintf(`"version":%d}`, int64(maxWhole)))
+		files[i].content = strings.ReplaceAll(files[i].content, `"revision":1}`, fmt.Sprintf(`"revision":%d}`, int64(maxWhole)))
+		files[i].content = strings.Replace(files[i].content, `"revision": 1`, fmt.Sprintf(`"revision": %d`, int64(maxWhole)), 1)
+	}
+	dir := newDirectory(t)
+	if _, err := ImportTenant(background, ImportTenantOptions{Dir: dir, File: forge(t, info, files)}); err != nil {
+		t.Fatal(err)
+	}
+	s := opened(t, dir)
+	defer closeStore(t, s)
+	id := tenant.scope.Tenant()
+	highest := int64(0)
+	for _, table := range []string{"users", "roles", "projects"} {
+		highest += count(t, s, "SELECT count(*) FROM "+table+" WHERE version >= 1 << 53")
+	}
+	for _, table := range []string{"tenants", "artifacts", "team_members"} {
+		highest += count(t, s, "SELECT count(*) FROM "+table+" WHERE revision >= 1 << 53")
+	}
+	if highest < 6 {
+		t.Errorf("only %d counters are at their highest", highest)
+	}
+	err := s.writer.do(background, id, func(tx *Tx) error {
+		for _, text := range []string{"UPDATE tenants SET revision = revision + 1 WHERE id = $1", "UPDATE users SET version = version + 1 WHERE tenant_id = $1",
+			"UPDATE roles SET version = version + 1 WHERE tenant_id = $1", "UPDATE projects SET version = version + 1 WHERE tenant_id = $1",
+			"UPDATE artifacts SET revision = revision + 1 WHERE tenant_id = $1", "UPDATE team_members SET revision = revision + 1 WHERE tenant_id = $1"} {
+			if _, err := tx.exec(text, id); err != nil {
+				return fmt.Errorf("%s: %w", text, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// TestALegacyTimeIsOneThatAnArchiveMayHave: what comes from an older system must be
+// able to leave again.
+func TestALegacyTimeIsOneThatAnArchiveMayHave(t *testing.T) {
+	for _, test := range []struct {
+		value any
+		fits  bool
+	}{
+		{"1970-01-01", true}, {"2199-12-31 23:59:59.999999", true}, {time.Date(2199, 12, 31, 0, 0, 0, 0, time.UTC), true},
+		{"1969-12-31", false}, {"2200-01-01 00:00:00", false}, {time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), false},
+	} {
+		r := &legacyReader{row: legacyRow{"start_date": test.value}, used: map[string]bool{}}
+		if at := r.time("start_date"); (at != nil) != test.fits || (len(r.misfits) == 0) != test.fits {
+			t.Errorf("%v: got %v, misfits %v", test.value, at, r.misfits)
+		}
+	}
+}
