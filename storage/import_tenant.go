@@ -166,7 +166,7 @@ func (i *tenantImport) begin(m *TenantManifest, _ archive.Info, digest string) e
 		return &archive.DamageError{Name: manifestName, Reason: "is another one than was checked: the file was changed meanwhile"}
 	}
 	i.manifest, i.fields = m, i.options.fields(m)
-	i.verified.Slug, i.verified.Name = i.fields.Slug, i.fields.Name
+	i.verified.Slug, i.verified.Name, i.verified.Limits = i.fields.Slug, i.fields.Name, i.fields.Limits
 	if err := i.fields.Validate(); err != nil {
 		return err
 	}

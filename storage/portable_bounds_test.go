@@ -10,7 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"maestro/auth"
+	"maestro/problem"
 	"maestro/storage/archive"
+	"maestro/tenancy"
+	"maestro/tracking"
 )
 
 // TestNoWholeNumberOfAnArchiveIsOutOfBounds forges each whole number and each time of
@@ -141,5 +145,129 @@ func TestALegacyTimeIsOneThatAnArchiveMayHave(t *testing.T) {
 		if at := r.time("start_date"); (at != nil) != test.fits || (len(r.misfits) == 0) != test.fits {
 			t.Errorf("%v: got %v, misfits %v", test.value, at, r.misfits)
 		}
+	}
+}
+
+// TestWhatTheAPIBoundsIsBoundedInAnArchive: as many roles, roles of a user, runs of a
+// week and times of commits as there may be come in, and one more of either is refused
+// before anything is written.
+func TestWhatTheAPIBoundsIsBoundedInAnArchive(t *testing.T) {
+	s := openStore(t)
+	tenant := newTenant(t, s, "acme")
+	id, p := tenant.scope.Tenant(), newProject(t, tenant, "p")
+	u := newUser("user@example.com", auth.RoleViewer)
+	u.EmailKey, u.PasswordHash = u.Email, ""
+	if _, err := tenant.CreateUser(background, tenant.scope, *u, func(auth.RoleBook) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	err := tenant.write(background, func(tx *Tx) error {
+		for n := range auth.MaxRoles {
+			if _, err := tx.exec(insertPortableRole, id, fmt.Sprintf("role-%03d", n), "", `["projects:view"]`, 1, 1, 1); err != nil {
+				return err
+			}
+		}
+		for n := range auth.MaxRolesPerUser - 1 { // beside that of a viewer
+			if _, err := tx.exec(insertUserRole, id, u.ID, fmt.Sprintf("role-%03d", n)); err != nil {
+				return err
+			}
+		}
+		run := func(n int, week any) error {
+			_, err := tx.exec(insertPortableRun, id, tenancy.NewID(), p.ID, tracking.RunProviders[0], fmt.Sprint(n), "", "success", "", nil, nil, nil, nil, nil, nil, 0, "", 0, week, 1, 1)
+			return err
+		}
+		for n := range maxRunsOfWeek {
+			if err := run(n, aMonday); err != nil {
+				return err
+			}
+		}
+		if err := errors.Join(run(maxRunsOfWeek, nil), run(maxRunsOfWeek+1, aMonday+oneWeek)); err != nil {
+			return err
+		}
+		for n := range maxCommitTimes + 1 {
+			if _, err := tx.exec(insertPortableCommit, id, p.ID, fmt.Sprintf("%040x", n), 1, 1); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	name, _ := exported(t, s, "acme", false)
+	info, honest := archived(t, name)
+	dir := newDirectory(t)
+	before := tree(t, dir)
+	last := "ffffffff-ffff-4fff-bfff-ffffffffffff" // behind all others
+	for table, test := range map[string]struct {
+		line string // that is one of the full ones
+		more map[string]any
+		want problem.Limit
+		of   string
+	}{
+		"roles":         {"", map[string]any{"name": "rolf"}, problem.Limit{Resource: "roles", Limit: auth.MaxRoles, Current: auth.MaxRoles + 1}, "the tenant"},
+		"user_roles":    {"", map[string]any{"role": "viewer-2"}, problem.Limit{Resource: "roles", Limit: auth.MaxRolesPerUser, Current: auth.MaxRolesPerUser + 1}, u.ID.String()},
+		"pipeline_runs": {aMonday.String(), map[string]any{"id": last, "run": "more"}, problem.Limit{Resource: "pipeline_runs", Limit: maxRunsOfWeek, Current: maxRunsOfWeek + 1}, aMonday.String()},
+		"commit_times":  {"", map[string]any{"commit_sha": strings.Repeat("f", 40)}, problem.Limit{Resource: "commit_times", Limit: maxCommitTimes + 1, Current: maxCommitTimes + 2}, p.ID.String()},
+	} {
+		files := slices.Clone(honest)
+		for i := range files {
+			if files[i].name == "roles"+linesSuffix && table == "user_roles" { // the role that the user has more
+				files[i].content = strings.Replace(files[i].content, `"name":"role-099"`, `"name":"viewer-2"`, 1)
+			}
+			if files[i].name != table+linesSuffix {
+				continue
+			}
+			lines := strings.SplitAfter(strings.TrimSuffix(files[i].content, "\n"), "\n")
+			more := archivedFile{files[i].name, strings.TrimSuffix(lines[slices.IndexFunc(lines, func(line string) bool { return strings.Contains(line, test.line) })], "\n") + "\n"}
+			for member, value := range test.more {
+				setMember(t, &more, member, value)
+			}
+			files[i].content += more.content
+		}
+		_, err := ImportTenant(background, ImportTenantOptions{Dir: dir, File: forge(t, info, files)})
+		var e *problem.Error
+		if !errors.As(err, &e) || e.Code != problem.LimitReached || *e.Limit != test.want || !strings.Contains(e.Detail, test.of) {
+			t.Errorf("one more of %s: got %v", table, err)
+		}
+	}
+	wantSameFiles(t, before, tree(t, dir))
+	if _, err := ImportTenant(background, ImportTenantOptions{Dir: dir, File: name}); err != nil {
+		t.Errorf("as many as there may be: %v", err)
+	}
+}
+
+// TestRecordsAloneMayFillATenant has no content at all, and more records than the
+// tenant may store.
+func TestRecordsAloneMayFillATenant(t *testing.T) {
+	s := openStore(t)
+	tenant := newTenant(t, s, "acme")
+	p := newProject(t, tenant, "p")
+	for i := range 20 {
+		point := tracking.Point{ProjectID: p.ID, MetricType: "loss", MetricValue: 1, Timestamp: ptr(tenancy.Time(i)), Metadata: tenancy.Object(`{"step":1}`)}
+		if _, _, err := tenant.AddPoint(background, point, Idempotency{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	name, report := exported(t, s, "acme", false)
+	held := count(t, s, "SELECT record_bytes FROM tenant_use WHERE tenant_id = $1", tenant.scope.Tenant())
+	if report.ContentBytes != 0 || report.RecordBytes != held || held < 20*pointBytes {
+		t.Fatalf("%d bytes of content, %d of records, want 0 and %d", report.ContentBytes, report.RecordBytes, held)
+	}
+	dir := newDirectory(t)
+	for _, dry := range []bool{true, false} {
+		_, err := ImportTenant(background, ImportTenantOptions{Dir: dir, File: name, Limits: ImportLimits{MaxStorageBytes: ptr(held - 1)}, DryRun: dry})
+		wantCode(t, err, problem.LimitReached)
+	}
+	wantNothingCame(t, dir)
+	report, err := ImportTenant(background, ImportTenantOptions{Dir: dir, File: name, Limits: ImportLimits{MaxStorageBytes: &held}, DryRun: true})
+	if err != nil || report.Limits.MaxStorageBytes != held {
+		t.Errorf("the trial says %+v, %v", report.Limits, err)
+	}
+	report, err = ImportTenant(background, ImportTenantOptions{Dir: dir, File: name, Limits: ImportLimits{MaxStorageBytes: &held}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report.Limits.MaxStorageBytes != held || report.Limits.MaxUsers != 1e9 {
+		t.Errorf("the report says %+v", report.Limits)
 	}
 }

@@ -39,6 +39,7 @@ type TenantReport struct {
 	RecordBytes    int64            `json:"record_bytes"` // what the rows count towards the tenant's storage
 	PasswordHashes bool             `json:"password_hashes"`
 	LeftBehind     LeftBehind       `json:"left_behind"`
+	Limits         tenancy.Limits   `json:"limits"`     // of the tenant; those that it gets, in an import
 	TrailHead      audit.Link       `json:"trail_head"` // where the audit trail in the archive ends
 	Digest         string           `json:"digest"`     // of the manifest, which has those of all lines
 	Imported       bool             `json:"imported"`
@@ -47,7 +48,7 @@ type TenantReport struct {
 func reportOf(m *TenantManifest, info archive.Info, digest string) TenantReport {
 	report := TenantReport{ID: m.Tenant.ID, Slug: m.Tenant.Slug, Name: m.Tenant.Name, Source: m.Tenant.ID, SourceSlug: m.Tenant.Slug, Version: info.Version,
 		Schema: info.Schema, ExportedAt: info.CreatedAt, Rows: make(map[string]int64), Contents: m.Contents, ContentBytes: m.ContentBytes,
-		PasswordHashes: m.PasswordHashes, LeftBehind: m.LeftBehind, TrailHead: m.Trail.Head, Digest: digest}
+		PasswordHashes: m.PasswordHashes, LeftBehind: m.LeftBehind, Limits: m.Tenant.Limits, TrailHead: m.Trail.Head, Digest: digest}
 	for _, f := range m.Files {
 		if name := strings.TrimSuffix(f.Name, linesSuffix); name != blobTable {
 			report.Rows[name] = f.Rows
