@@ -225,7 +225,7 @@ func (i *tenantImport) admit() error {
 				Detail: fmt.Sprintf("The archive has %d %s and the tenant's limit is %d. Give it another limit here: --max-%s %d", held.has, held.name, held.limit, held.flag, held.has)}
 		}
 	}
-	need := i.manifest.ContentBytes + spareBytes
+	need := i.manifest.ContentBytes + spareBytes // each of the terms is that of a file which was read, and at most maxWhole
 	for _, f := range i.manifest.Files {
 		need += 2 * f.Bytes // rows with their index entries, and the log
 	}

@@ -271,3 +271,33 @@ func TestRecordsAloneMayFillATenant(t *testing.T) {
 		t.Errorf("the report says %+v", report.Limits)
 	}
 }
+
+// TestAManifestSaysHowLongTheFilesAre has one that says another size of each file of
+// lines: an import would ask the disk for another room than it needs.
+func TestAManifestSaysHowLongTheFilesAre(t *testing.T) {
+	_, _, name := full(t, false)
+	info, honest := archived(t, name)
+	dir := newDirectory(t)
+	at := slices.IndexFunc(honest, func(f archivedFile) bool { return f.name == manifestName })
+	var m TenantManifest
+	if err := json.Unmarshal([]byte(honest[at].content), &m); err != nil {
+		t.Fatal(err)
+	}
+	for i, f := range m.Files {
+		for _, size := range []int64{0, f.Bytes - 1, f.Bytes + 1, maxWhole, maxWhole + 1, math.MaxInt64} {
+			forged := m
+			forged.Files = slices.Clone(m.Files)
+			if forged.Files[i].Bytes = size; size == f.Bytes {
+				continue
+			}
+			files := slices.Clone(honest)
+			files[at].content = string(forged.encode())
+			_, err := ImportTenant(background, ImportTenantOptions{Dir: dir, File: archiveOf(t, info, files), DryRun: true})
+			var damage *archive.DamageError
+			if !errors.As(err, &damage) || !strings.Contains(err.Error(), "the manifest says") && !strings.Contains(err.Error(), "does not list "+f.Name) {
+				t.Errorf("%d bytes of %s: got %v", size, f.Name, err)
+			}
+		}
+	}
+	wantNothingCame(t, dir)
+}

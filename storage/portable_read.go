@@ -166,7 +166,7 @@ func (r *portableReader) file(info archive.Info, name string, size int64, conten
 	}
 	f := &r.manifest.Files[r.next]
 	r.next++
-	return r.lines(f, content)
+	return r.lines(f, size, content)
 }
 
 // behindContentList reports whether the list of contents is the last file of lines
@@ -218,7 +218,10 @@ func errLine(f *PortableFile, line int64, reason error) error {
 
 // lines reads a file of lines. No line is taken before its length is known to be
 // within bounds.
-func (r *portableReader) lines(f *PortableFile, content io.Reader) error {
+func (r *portableReader) lines(f *PortableFile, size int64, content io.Reader) error {
+	if size != f.Bytes {
+		return &archive.DamageError{Name: f.Name, Reason: fmt.Sprintf("has %d bytes, the manifest says %d", size, f.Bytes)}
+	}
 	hash := sha256.New()
 	in := bufio.NewReaderSize(io.TeeReader(content, hash), 64<<10)
 	take := r.event
