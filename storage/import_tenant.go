@@ -166,7 +166,7 @@ func (i *tenantImport) begin(m *TenantManifest, _ archive.Info, digest string) e
 		return &archive.DamageError{Name: manifestName, Reason: "is another one than was checked: the file was changed meanwhile"}
 	}
 	i.manifest, i.fields = m, i.options.fields(m)
-	i.verified.Slug, i.verified.Name = i.fields.Slug, i.fields.Name
+	i.verified.Slug, i.verified.Name, i.verified.Limits = i.fields.Slug, i.fields.Name, i.fields.Limits
 	if err := i.fields.Validate(); err != nil {
 		return err
 	}
@@ -225,7 +225,7 @@ func (i *tenantImport) admit() error {
 				Detail: fmt.Sprintf("The archive has %d %s and the tenant's limit is %d. Give it another limit here: --max-%s %d", held.has, held.name, held.limit, held.flag, held.has)}
 		}
 	}
-	need := i.manifest.ContentBytes + spareBytes
+	need := i.manifest.ContentBytes + spareBytes // each of the terms is that of a file which was read, and at most maxWhole
 	for _, f := range i.manifest.Files {
 		need += 2 * f.Bytes // rows with their index entries, and the log
 	}

@@ -153,17 +153,26 @@ func (r *legacyReader) time(names ...string) *tenancy.Time {
 	switch v := r.take(names...).(type) {
 	case nil:
 	case time.Time:
-		return new(tenancy.TimeOf(v))
+		return r.inRange(names[0], v)
 	case string:
 		for _, form := range legacyTimes {
 			if t, err := time.Parse(form, strings.TrimSpace(v)); err == nil {
-				return new(tenancy.TimeOf(t))
+				return r.inRange(names[0], t)
 			}
 		}
 		r.refuse(names[0], v, "is no time")
 	default:
 		r.refuse(names[0], fmt.Sprint(v), "is no time")
 	}
+	return nil
+}
+
+// inRange takes a time that an input could name: an archive has no other.
+func (r *legacyReader) inRange(name string, t time.Time) *tenancy.Time {
+	if at := tenancy.TimeOf(t); isTime(at) {
+		return &at
+	}
+	r.refuse(name, t.Format(time.RFC3339Nano), "is no time from 1970 to 2199")
 	return nil
 }
 

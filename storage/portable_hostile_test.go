@@ -100,6 +100,12 @@ func forge(t testing.TB, info archive.Info, files []archivedFile) string {
 		m.Contents = m.rows(blobTable)
 		files[i].content = string(m.encode())
 	}
+	return archiveOf(t, info, files)
+}
+
+// archiveOf writes an archive of files as they are.
+func archiveOf(t testing.TB, info archive.Info, files []archivedFile) string {
+	t.Helper()
 	name := filepath.Join(t.TempDir(), "forged.tar")
 	out, err := os.Create(name)
 	if err != nil {

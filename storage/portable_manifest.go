@@ -119,8 +119,22 @@ func parseManifest(text []byte, info archive.Info) (m TenantManifest, err error)
 	if !bytes.Equal(m.encode(), text) {
 		return refuse("is not written as an export writes it")
 	}
-	if m.Format < 1 || m.Tenant.ID.IsZero() || m.Tenant.Revision < 1 {
-		return refuse("has no format, no id of the tenant, or no revision")
+	if m.Format < 1 || m.Tenant.ID.IsZero() {
+		return refuse("has no format, or no id of the tenant")
+	}
+	if m.Tenant.Revision < 1 || m.Tenant.Revision > maxWhole {
+		return refuse("has no revision of the tenant from 1 to 2^53")
+	}
+	for _, at := range []tenancy.Time{m.Tenant.CreatedAt, m.Tenant.UpdatedAt, m.Trail.Pruned.Time, m.Trail.Head.Time} {
+		if !isTime(at) {
+			return refuse("has a time that is none from 1970 to 2199")
+		}
+	}
+	for _, n := range []int64{m.LeftBehind.APITokens, m.LeftBehind.Hooks, m.LeftBehind.Operators, m.Contents, m.ContentBytes,
+		m.Trail.Pruned.Sequence, m.Trail.Head.Sequence} {
+		if n < 0 || n > maxWhole {
+			return refuse("has a number that is none from 0 to 2^53")
+		}
 	}
 	if err := m.Tenant.Validate(); err != nil {
 		return refuse("names a tenant that cannot be: %s", strings.ReplaceAll(reasonsOf(err), "body.", ""))
@@ -130,14 +144,14 @@ func parseManifest(text []byte, info archive.Info) (m TenantManifest, err error)
 		return refuse("lists %d files and not %d", len(m.Files), len(names))
 	}
 	for i, f := range m.Files {
-		if f.Name != names[i] || f.Rows < 0 || f.Bytes < 0 || !isSHA256(f.SHA256) {
+		if f.Name != names[i] || f.Rows < 0 || f.Rows > maxWhole || f.Bytes < 0 || f.Bytes > maxWhole || !isSHA256(f.SHA256) {
 			return refuse("does not list %s as it must", names[i])
 		}
 	}
-	if t := m.Trail; t.Pruned.Sequence < 0 || t.Head.Sequence-t.Pruned.Sequence != m.rows(trailTable) {
+	if t := m.Trail; t.Head.Sequence-t.Pruned.Sequence != m.rows(trailTable) {
 		return refuse("counts the events otherwise than their numbers do")
 	}
-	if m.Contents != m.rows(blobTable) || m.ContentBytes < 0 {
+	if m.Contents != m.rows(blobTable) {
 		return refuse("counts the contents otherwise than their list does")
 	}
 	return m, nil

@@ -39,6 +39,7 @@ type TenantReport struct {
 	RecordBytes    int64            `json:"record_bytes"` // what the rows count towards the tenant's storage
 	PasswordHashes bool             `json:"password_hashes"`
 	LeftBehind     LeftBehind       `json:"left_behind"`
+	Limits         tenancy.Limits   `json:"limits"`     // of the tenant; those that it gets, in an import
 	TrailHead      audit.Link       `json:"trail_head"` // where the audit trail in the archive ends
 	Digest         string           `json:"digest"`     // of the manifest, which has those of all lines
 	Imported       bool             `json:"imported"`
@@ -47,7 +48,7 @@ type TenantReport struct {
 func reportOf(m *TenantManifest, info archive.Info, digest string) TenantReport {
 	report := TenantReport{ID: m.Tenant.ID, Slug: m.Tenant.Slug, Name: m.Tenant.Name, Source: m.Tenant.ID, SourceSlug: m.Tenant.Slug, Version: info.Version,
 		Schema: info.Schema, ExportedAt: info.CreatedAt, Rows: make(map[string]int64), Contents: m.Contents, ContentBytes: m.ContentBytes,
-		PasswordHashes: m.PasswordHashes, LeftBehind: m.LeftBehind, TrailHead: m.Trail.Head, Digest: digest}
+		PasswordHashes: m.PasswordHashes, LeftBehind: m.LeftBehind, Limits: m.Tenant.Limits, TrailHead: m.Trail.Head, Digest: digest}
 	for _, f := range m.Files {
 		if name := strings.TrimSuffix(f.Name, linesSuffix); name != blobTable {
 			report.Rows[name] = f.Rows
@@ -165,7 +166,7 @@ func (r *portableReader) file(info archive.Info, name string, size int64, conten
 	}
 	f := &r.manifest.Files[r.next]
 	r.next++
-	return r.lines(f, content)
+	return r.lines(f, size, content)
 }
 
 // behindContentList reports whether the list of contents is the last file of lines
@@ -217,7 +218,10 @@ func errLine(f *PortableFile, line int64, reason error) error {
 
 // lines reads a file of lines. No line is taken before its length is known to be
 // within bounds.
-func (r *portableReader) lines(f *PortableFile, content io.Reader) error {
+func (r *portableReader) lines(f *PortableFile, size int64, content io.Reader) error {
+	if size != f.Bytes {
+		return &archive.DamageError{Name: f.Name, Reason: fmt.Sprintf("has %d bytes, the manifest says %d", size, f.Bytes)}
+	}
 	hash := sha256.New()
 	in := bufio.NewReaderSize(io.TeeReader(content, hash), 64<<10)
 	take := r.event

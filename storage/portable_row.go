@@ -24,15 +24,20 @@ type portableKind int
 const (
 	asID          portableKind = iota // a UUID
 	asText                            // any text
-	asInt                             // a whole number
+	asInt                             // a whole number from 0 to maxWhole
+	asCount                           // a whole number from 1 to maxWhole: what each write raises by one
 	asFloat                           // a finite number
 	asBool                            // true or false
-	asTime                            // RFC 3339 in UTC with six decimals
+	asTime                            // RFC 3339 in UTC with six decimals, from tenancy.MinTime to before tenancy.EndTime
 	asHash                            // a SHA-256 in hexadecimal
 	asTexts                           // a list of texts
 	asObject                          // an object within the bounds of tenancy.Object
 	asLargeObject                     // an object within those of a line
 )
+
+// maxWhole bounds the whole numbers of an archive: what JSON carries exactly
+// (RFC 8259, section 6), and far below what one addition makes no integer of SQLite's.
+const maxWhole = 1 << 53
 
 // maxLine bounds a line, in bytes, and with it what an import holds of a row. The
 // largest fields of a row, all at their bounds, have less than a tenth of that.
@@ -95,7 +100,7 @@ func (c *portableColumn) of(r row, i int) (any, error) {
 			return nil, errors.New("is no id")
 		}
 		return r.id(i), nil
-	case asInt:
+	case asInt, asCount:
 		return r.int(i), nil
 	case asFloat:
 		return r.float(i), nil
@@ -196,8 +201,9 @@ func reasonsOf(err error) string {
 }
 
 var errKind = map[portableKind]error{
-	asID: errors.New("is no id"), asText: errors.New("is no text"), asInt: errors.New("is no whole number"), asFloat: errors.New("is no finite number"),
-	asBool: errors.New("is neither true nor false"), asTime: errors.New("is no time"), asHash: errors.New("is no SHA-256"),
+	asID: errors.New("is no id"), asText: errors.New("is no text"), asInt: errors.New("is no whole number from 0 to 2^53"), asFloat: errors.New("is no finite number"),
+	asCount: errors.New("is no whole number from 1 to 2^53"),
+	asBool:  errors.New("is neither true nor false"), asTime: errors.New("is no time from 1970 to 2199"), asHash: errors.New("is no SHA-256"),
 	asTexts: errors.New("is no list of texts"), asObject: errors.New("is no object that may be kept"), asLargeObject: errors.New("is no object"),
 }
 
@@ -221,10 +227,10 @@ func (k portableKind) parse(raw json.RawMessage) (value any, ok bool) {
 		var id tenancy.ID
 		ok = json.Unmarshal(raw, &id) == nil
 		return id, ok
-	case asInt:
+	case asInt, asCount:
 		var n int64
-		ok = json.Unmarshal(raw, &n) == nil
-		return n, ok
+		ok = json.Unmarshal(raw, &n) == nil && n <= maxWhole
+		return n, ok && (n > 0 || n == 0 && k == asInt)
 	case asFloat:
 		var f float64
 		ok = json.Unmarshal(raw, &f) == nil
@@ -250,16 +256,18 @@ func (k portableKind) parse(raw json.RawMessage) (value any, ok bool) {
 	}
 	switch k {
 	case asTime:
-		// Not what an input may name: a row may be older than that rule.
 		at, err := time.Parse("2006-01-02T15:04:05.000000Z", text)
-		return tenancy.TimeOf(at), err == nil
+		return tenancy.TimeOf(at), err == nil && isTime(tenancy.TimeOf(at))
 	case asHash:
 		return text, isSHA256(text)
 	}
 	return text, true
 }
 
-// comparePortable orders rows by their keys.
+// isTime reports whether an input could name a time.
+func isTime(at tenancy.Time) bool { return at >= tenancy.MinTime && at < tenancy.EndTime }
+
+// compare orders rows by their keys.
 func (t *portableTable) compare(a, b []any) int {
 	for i := range t.key {
 		var order int

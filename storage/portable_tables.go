@@ -149,12 +149,12 @@ var portableTables = []*portableTable{
 	contentList,
 	{name: "roles", key: 1, read: readPortableRoles, insert: insertPortableRole, check: fieldsHold[auth.RoleFields], columns: []portableColumn{
 		{name: "name", kind: asText}, {name: "description", kind: asText}, {name: "permissions", kind: asTexts}, {name: "created_at", kind: asTime},
-		{name: "updated_at", kind: asTime}, {name: "version", kind: asInt}}},
+		{name: "updated_at", kind: asTime}, {name: "version", kind: asCount}}},
 	{name: "users", key: 1, read: readPortableUsers, insert: insertPortableUser, check: portableUserHolds, complete: emailKeyOf, unique: emailKeyOf, columns: []portableColumn{
 		{name: "id", kind: asID}, {name: "email", kind: asText}, {name: "name", kind: asText}, {name: "password_hash", kind: asText, null: true},
 		{name: "is_active", kind: asBool}, {name: "is_service", kind: asBool}, {name: "last_login_at", kind: asTime, null: true},
 		{name: "password_changed_at", kind: asTime, null: true}, {name: "metadata", kind: asObject}, {name: "created_at", kind: asTime},
-		{name: "updated_at", kind: asTime}, {name: "version", kind: asInt}}},
+		{name: "updated_at", kind: asTime}, {name: "version", kind: asCount}}},
 	{name: "user_roles", key: 2, read: readPortableUserRoles, insert: insertPortableUserRole, columns: []portableColumn{
 		{name: "user_id", kind: asID, parent: "users"}, {name: "role", kind: asText, parent: "roles"}}},
 	{name: "projects", key: 1, read: readPortableProjects, insert: insertPortableProject, check: fieldsHold[tracking.ProjectFields], unique: valuesOf("name"), columns: []portableColumn{
@@ -163,24 +163,24 @@ var portableTables = []*portableTable{
 		{name: "start_date", kind: asTime, null: true}, {name: "completion_date", kind: asTime, null: true}, {name: "model_performance", kind: asFloat, null: true},
 		{name: "compute_cost", kind: asFloat, null: true}, {name: "business_impact", kind: asFloat, null: true}, {name: "success_score", kind: asFloat, null: true},
 		{name: "attributes", kind: asObject}, {name: "metadata", kind: asObject}, {name: "created_by", kind: asID, null: true},
-		{name: "created_at", kind: asTime}, {name: "updated_at", kind: asTime}, {name: "version", kind: asInt}}},
+		{name: "created_at", kind: asTime}, {name: "updated_at", kind: asTime}, {name: "version", kind: asCount}}},
 	{name: artifactTable, key: 1, read: readPortableArtifacts, insert: insertPortableArtifact, check: fieldsHold[registry.ArtifactFields], unique: valuesOf("name", "version"), columns: []portableColumn{
 		{name: "id", kind: asID}, {name: "name", kind: asText}, {name: "type", kind: asText}, {name: "version", kind: asText}, {name: "description", kind: asText},
 		{name: "tags", kind: asTexts}, {name: "content_hash", kind: asHash, null: true}, {name: "size_bytes", kind: asInt, null: true},
 		{name: "has_content", kind: asBool}, {name: "media_type", kind: asText}, {name: "storage_uri", kind: asText}, {name: "is_active", kind: asBool},
 		{name: "metadata", kind: asObject}, {name: "created_by", kind: asID, null: true}, {name: "created_at", kind: asTime}, {name: "updated_at", kind: asTime},
-		{name: "revision", kind: asInt}}},
+		{name: "revision", kind: asCount}}},
 	{name: memberTable, key: 1, read: readPortableMembers, insert: insertPortableMember, check: fieldsHold[tracking.MemberFields], columns: []portableColumn{
 		{name: "id", kind: asID}, {name: "project_id", kind: asID, parent: "projects"}, {name: "user_id", kind: asID, null: true, parent: "users"},
 		{name: "name", kind: asText}, {name: "role", kind: asText}, {name: "experience_level", kind: asText}, {name: "contribution_hours", kind: asFloat},
-		{name: "performance_score", kind: asFloat, null: true}, {name: "created_at", kind: asTime}, {name: "updated_at", kind: asTime}, {name: "revision", kind: asInt}}},
+		{name: "performance_score", kind: asFloat, null: true}, {name: "created_at", kind: asTime}, {name: "updated_at", kind: asTime}, {name: "revision", kind: asCount}}},
 	{name: usageTable, key: 1, read: readPortableUsages, insert: insertPortableUsage, check: portableUsageHolds, columns: []portableColumn{
 		{name: "id", kind: asID}, {name: "artifact_id", kind: asID, parent: artifactTable}, {name: "project_id", kind: asID, parent: "projects"},
 		{name: "used_at", kind: asTime}, {name: "impact_score", kind: asFloat, null: true}, {name: "impact_source", kind: asText, null: true},
 		{name: "context", kind: asObject}, {name: "created_by", kind: asID, null: true}}},
 	{name: pointTable, key: 4, read: readPortablePoints, check: portablePointHolds, columns: []portableColumn{
 		{name: "project_id", kind: asID, parent: "projects"}, {name: "metric_type", kind: asText}, {name: "time", as: "timestamp", kind: asTime},
-		{name: "seq", as: "sequence", kind: asInt}, {name: "value", as: "metric_value", kind: asFloat}, {name: "metadata", kind: asObject, null: true},
+		{name: "seq", as: "sequence", kind: asCount}, {name: "value", as: "metric_value", kind: asFloat}, {name: "metadata", kind: asObject, null: true},
 		{name: "derived", kind: asBool}}},
 	{name: "predictions", key: 1, read: readPortablePredictions, insert: insertPortablePrediction, check: portablePredictionHolds, columns: []portableColumn{
 		{name: "id", kind: asID}, {name: "project_id", kind: asID, null: true, parent: "projects"}, {name: "inputs", kind: asObject},
@@ -236,7 +236,6 @@ func portablePointHolds(row portableRow) error {
 		MetricValue: row.value("value").(float64), Metadata: tenancy.Object(metadata)}
 	var c problem.Checks
 	point.Check(&c, "")
-	c.Require(row.value("seq").(int64) > 0, "sequence", "must be positive")
 	return c.Err()
 }
 

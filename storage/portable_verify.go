@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"filippo.io/age"
 
@@ -135,26 +136,43 @@ func recordBytesOf(row portableRow) int64 {
 	return bytes
 }
 
-// boundedRows are the tables of which a project has only so many rows, and what they
-// are called.
+// boundedRows are the tables of which there may be only so many rows with the same
+// values of some columns, and what these rows are called. A row with a null among
+// them does not count.
 var boundedRows = map[string]struct {
 	name  string
 	limit int64
-}{memberTable: {"members", maxMembers}, usageTable: {"usages", maxUsages}}
+	of    []string // columns; none: the whole tenant
+	whose string   // says what %v, the last of their values, is
+}{
+	"roles":         {"roles", auth.MaxRoles, nil, "the tenant"},
+	"user_roles":    {"roles", auth.MaxRolesPerUser, []string{"user_id"}, "the user %v"},
+	memberTable:     {"members", maxMembers, []string{"project_id"}, "the project %v"},
+	usageTable:      {"usages", maxUsages, []string{"project_id"}, "the project %v"},
+	"pipeline_runs": {"pipeline_runs", maxRunsOfWeek, []string{"project_id", "week"}, "a project in the week %v"},
+	"commit_times":  {"commit_times", maxCommitTimes + 1, []string{"project_id"}, "the project %v"}, // the last one comes before they are full
+}
 
-// bound answers limit-reached for a row more than its project may have.
+// bound answers limit-reached for a row more than there may be.
 func (v *portableVerifier) bound(row portableRow) error {
 	bounded, ok := boundedRows[row.table.name]
 	if !ok {
 		return nil
 	}
-	project := row.value("project_id")
-	changed, err := v.known.exec(countBounded, knownKey(row.table.name, project), bounded.limit)
+	of := valuesOf(bounded.of...)(row)
+	if slices.Contains(of, nil) {
+		return nil
+	}
+	changed, err := v.known.exec(countBounded, knownKey(row.table.name, of...), bounded.limit)
 	if err != nil || changed == 1 {
 		return err
 	}
+	whose := bounded.whose
+	if len(of) > 0 {
+		whose = fmt.Sprintf(whose, of[len(of)-1])
+	}
 	return &problem.Error{Code: problem.LimitReached, Limit: &problem.Limit{Resource: bounded.name, Limit: bounded.limit, Current: bounded.limit + 1},
-		Detail: fmt.Sprintf("The archive has more than %d %s of the project %s, and a project has no more.", bounded.limit, bounded.name, project)}
+		Detail: fmt.Sprintf("The archive has more than %d %s of %s, and there may be no more.", bounded.limit, bounded.name, whose)}
 }
 
 func (v *portableVerifier) row(row portableRow) error {

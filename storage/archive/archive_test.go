@@ -1,6 +1,8 @@
 package archive
 
 import (
+	"archive/tar"
+	"bufio"
 	"bytes"
 	"crypto/rand"
 	"errors"
@@ -255,4 +257,93 @@ func TestAnEndlessHeaderIsRefused(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	}
+}
+
+// countedReader counts what is read of it.
+type countedReader struct {
+	in io.Reader
+	n  int64
+}
+
+func (r *countedReader) Read(b []byte) (int, error) {
+	n, err := r.in.Read(b)
+	r.n += int64(n)
+	return n, err
+}
+
+// endless gives one byte for ever.
+type endless byte
+
+func (e endless) Read(b []byte) (int, error) {
+	for i := range b {
+		b[i] = byte(e)
+	}
+	return len(b), nil
+}
+
+// TestAListThatIsLongerThanWhatItListsIsNotRead has a list of digests that says to
+// have 64 GiB, as a sparse file that takes no room holds: zeros, a line that does not
+// end, empty lines, or the right list and then more. No more of it is read than the
+// list that it must be, and one buffer.
+func TestAListThatIsLongerThanWhatItListsIsNotRead(t *testing.T) {
+	var out bytes.Buffer
+	write(t, &out, files)
+	const size = 64 << 30
+	begin, list := section(t, out.Bytes(), sumsName)
+	head, err := header(sumsName, size, made.CreatedAt.Std())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, start := range map[string][]byte{"zeros": nil, "the list and more": list, "half of it": list[:len(list)/2], "empty lines": []byte("\n\n\n")} {
+		fill := endless(0)
+		if what == "empty lines" {
+			fill = '\n'
+		}
+		in := &countedReader{in: io.MultiReader(bytes.NewReader(out.Bytes()[:begin]), bytes.NewReader(head), bytes.NewReader(start), io.LimitReader(fill, 8<<20))}
+		_, _, err := read(t, in, t.TempDir())
+		var damage *DamageError
+		if !errors.As(err, &damage) || damage.Name != sumsName && damage.Name != files[0].name && damage.Name != infoName {
+			t.Errorf("%s: got %v", what, err)
+		}
+		if most := int64(begin + len(head) + len(list) + 64<<10); in.n > most {
+			t.Errorf("%s: %d bytes were read, want %d at most", what, in.n, most)
+		}
+	}
+}
+
+// TestAListOfLongLinesIsRefused has a list of the right size, and one line.
+func TestAListOfLongLinesIsRefused(t *testing.T) {
+	var out bytes.Buffer
+	many := make([]file, 400)
+	for i := range many {
+		many[i] = file{fmt.Sprintf("files/%04d", i), "x"}
+	}
+	write(t, &out, many)
+	begin, list := section(t, out.Bytes(), sumsName)
+	forged := bytes.Clone(out.Bytes())
+	at := bytes.Index(forged[begin:], list) + begin
+	copy(forged[at:], bytes.Repeat([]byte("x"), len(list)))
+	long := bufio.NewReaderSize(bytes.NewReader(forged[at:]), maxSumLine)
+	var damage *DamageError
+	if err := compareLines(bufio.NewReaderSize(bytes.NewReader(list), maxSumLine), long); !errors.As(err, &damage) || damage.Name != sumsName {
+		t.Errorf("got %v", err)
+	}
+	if _, _, err := read(t, bytes.NewReader(forged), t.TempDir()); !errors.As(err, &damage) || damage.Name != sumsName {
+		t.Errorf("got %v", err)
+	}
+}
+
+// section returns where the header of a file stands in an archive, and its content.
+func section(t testing.TB, whole []byte, name string) (begin int, content []byte) {
+	t.Helper()
+	begin = bytes.LastIndex(whole, append([]byte(name), 0))
+	from := tar.NewReader(bytes.NewReader(whole[begin:]))
+	if _, err := from.Next(); err != nil {
+		t.Fatal(err)
+	}
+	content, err := io.ReadAll(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return begin, content
 }

@@ -19,6 +19,8 @@ import (
 const (
 	maxName   = 512      // bytes of a file's name
 	maxHeader = 16 << 10 // bytes between two contents
+
+	maxSumLine = 2*sha256.Size + len("  ") + maxName + len("\n") // bytes of a line of the list
 )
 
 // Read reads an archive to its end and calls each for every file in it, in order.
@@ -199,12 +201,19 @@ func (h *hashed) Read(b []byte) (int, error) {
 // finish compares the list with what was read, the seal with the list, and
 // requires that nothing follows.
 func (r *reader) finish(head *tar.Header) error {
+	size, err := r.sums.Seek(0, io.SeekCurrent) // every line was written
+	if err != nil {
+		return err
+	}
 	if _, err := r.sums.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
 	var differs error
 	sum, err := r.content(head, func(content io.Reader) error {
-		differs = compareLines(bufio.NewReader(r.sums), bufio.NewReader(content))
+		differs = compareLines(bufio.NewReaderSize(r.sums, maxSumLine), bufio.NewReaderSize(content, maxSumLine))
+		if head.Size != size {
+			return differs // which a list of another size always does; its rest may go on for ever
+		}
 		return nil
 	})
 	if err != nil {
@@ -226,17 +235,21 @@ func (r *reader) finish(head *tar.Header) error {
 	return r.end()
 }
 
-// compareLines returns what the first line that differs says.
+// compareLines returns what the first line that differs says. It holds one line of
+// each, of maxSumLine bytes at most.
 func compareLines(read, listed *bufio.Reader) error {
 	for {
-		got, gotErr := read.ReadString('\n')
-		want, wantErr := listed.ReadString('\n')
+		gotLine, gotErr := read.ReadSlice('\n')
+		wantLine, wantErr := listed.ReadSlice('\n')
+		got, want := string(gotLine), string(wantLine)
 		if got == want && gotErr == nil && wantErr == nil {
 			continue
 		}
 		switch {
 		case got == "" && want == "":
 			return nil
+		case want != "" && (wantErr != nil || nameOf(want) == ""):
+			return &DamageError{Name: sumsName, Reason: "has a line that is not that of a file"}
 		case got == "":
 			return &DamageError{Name: nameOf(want), Reason: "is missing"}
 		case want == "" || nameOf(got) != nameOf(want):
