@@ -153,7 +153,7 @@ func openTLS(t TLSSettings, dir string, listen net.Addr, log *slog.Logger) (e *e
 	}
 	if e.acme != nil {
 		e.config.GetCertificate = e.acme.Certificate
-		e.config.NextProtos = append(e.config.NextProtos, certificate.Protocol)
+		e.config.GetConfigForClient = forProof(e.acme)
 	} else {
 		e.config.GetCertificate = e.pair.Certificate
 	}
@@ -164,6 +164,19 @@ func openTLS(t TLSSettings, dir string, listen net.Addr, log *slog.Logger) (e *e
 		e.config.ClientAuth = tls.RequireAndVerifyClientCert
 	}
 	return e, nil
+}
+
+// forProof answers the handshake in which a directory proves a name. A directory has
+// no certificate of --tls-client-ca, and needs none: no request is served over it,
+// and no session comes of it.
+func forProof(a *certificate.ACME) func(*tls.ClientHelloInfo) (*tls.Config, error) {
+	proof := &tls.Config{MinVersion: tls.VersionTLS12, CipherSuites: suites, NextProtos: []string{certificate.Protocol}, GetCertificate: a.Certificate, SessionTicketsDisabled: true}
+	return func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		if certificate.Proof(hello) {
+			return proof, nil
+		}
+		return nil, nil // as everybody else
+	}
 }
 
 // tlsDir is where the data directory keeps what belongs to TLS.

@@ -121,16 +121,16 @@ func (o *overheard) RoundTrip(r *http.Request) (*http.Response, error) {
 // Protocol is what a server that answers TLS-ALPN-01 must offer (RFC 8737).
 const Protocol = acme.ALPNProto
 
-// proof reports whether a handshake is a directory's that proves a name by
+// Proof reports whether a handshake is a directory's that proves a name by
 // TLS-ALPN-01. Nothing is served over it.
-func proof(hello *tls.ClientHelloInfo) bool {
+func Proof(hello *tls.ClientHelloInfo) bool {
 	return len(hello.SupportedProtos) == 1 && hello.SupportedProtos[0] == Protocol
 }
 
 // Certificate implements the GetCertificate of a tls.Config. A client that names no
 // server, because it was given an address, is shown the first name's certificate.
 func (a *ACME) Certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	if proof(hello) {
+	if Proof(hello) {
 		return a.manager.GetCertificate(hello)
 	}
 	if hello.ServerName == "" {
