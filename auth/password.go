@@ -26,6 +26,10 @@ const (
 	DefaultHashCost = 12
 	MinHashCost     = 10
 	MaxHashCost     = 16 // also the most that a stored hash may make the server work
+
+	// MaxForeignHashCost is the most that a hash which came in an archive may: each
+	// login with it, of anybody who knows the address, costs the server that much.
+	MaxForeignHashCost = DefaultHashCost + 1
 )
 
 // MaxPasswordBytes bounds the work on hostile input. No password that a person
@@ -199,6 +203,13 @@ func ReadableHash(stored string) bool {
 	bare := strings.TrimPrefix(stored, preHashed)
 	cost, err := bcrypt.Cost([]byte(bare))
 	return err == nil && cost <= MaxHashCost && len(bare) == 60
+}
+
+// CostlyHash reports whether a readable hash costs more than one that came from
+// elsewhere may: a login would take seconds of a core, whatever password it tries.
+func CostlyHash(stored string) bool {
+	cost, err := bcrypt.Cost([]byte(strings.TrimPrefix(stored, preHashed)))
+	return err == nil && cost > MaxForeignHashCost
 }
 
 func hashable(password string) bool {

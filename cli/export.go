@@ -25,6 +25,7 @@ var tenantReportColumns = []column[storage.TenantReport]{
 	{name: "encrypted", value: func(r *storage.TenantReport) any { return r.Encrypted }},
 	{name: "users", value: func(r *storage.TenantReport) any { return r.Rows["users"] }},
 	{name: "password_hashes", value: func(r *storage.TenantReport) any { return r.PasswordHashes }},
+	{name: "costly_hashes", value: func(r *storage.TenantReport) any { return r.CostlyHashes }},
 	{name: "projects", value: func(r *storage.TenantReport) any { return r.Rows["projects"] }},
 	{name: "artifacts", value: func(r *storage.TenantReport) any { return r.Rows["artifacts"] }},
 	{name: "usages", value: func(r *storage.TenantReport) any { return r.Rows["artifact_usage"] }},

@@ -82,6 +82,10 @@ func (a *app) reportTenant(report storage.TenantReport) error {
 	if !report.PasswordHashes && report.Rows["users"] > 0 {
 		a.note("The archive has no password hashes: each user needs a new password (maestro admin reset-password EMAIL --tenant %s).", report.Slug)
 	}
+	if report.CostlyHashes > 0 {
+		a.note("%d password hashes cost more than an import takes and were left out: these users need a new password (maestro admin reset-password EMAIL --tenant %s).",
+			report.CostlyHashes, report.Slug)
+	}
 	if left := report.LeftBehind; left.APITokens+left.Hooks > 0 {
 		a.note("%d API tokens and %d hooks did not come along: make them anew.", left.APITokens, left.Hooks)
 	}

@@ -301,3 +301,42 @@ func TestAManifestSaysHowLongTheFilesAre(t *testing.T) {
 	}
 	wantNothingCame(t, dir)
 }
+
+// TestACostlyHashIsLeftOut has hashes that an import takes, and some that would make
+// each login take seconds: their users come without, and the report counts them.
+func TestACostlyHashIsLeftOut(t *testing.T) {
+	s := openStore(t)
+	tenant := newTenant(t, s, "acme")
+	want := map[string]bool{} // by address: whether the hash comes along
+	for cost, comes := range map[int]bool{auth.MinHashCost: true, auth.DefaultHashCost: true, auth.DefaultHashCost + 1: true, auth.DefaultHashCost + 2: false, auth.MaxHashCost: false} {
+		for _, scheme := range []string{"", "{hmac-sha384}"} {
+			u := newUser(fmt.Sprintf("cost%d%d@example.com", cost, len(scheme)), auth.RoleViewer)
+			u.EmailKey, u.PasswordHash = u.Email, scheme+strings.Replace(legacyHash, "$04$", fmt.Sprintf("$%02d$", cost), 1)
+			if _, err := tenant.CreateUser(background, tenant.scope, *u, func(auth.RoleBook) error { return nil }); err != nil {
+				t.Fatal(err)
+			}
+			want[u.Email] = comes
+		}
+	}
+	name, written := exported(t, s, "acme", true)
+	dir := newDirectory(t)
+	trial, err := ImportTenant(background, ImportTenantOptions{Dir: dir, File: name, DryRun: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := ImportTenant(background, ImportTenantOptions{Dir: dir, File: name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := [...]int64{written.CostlyHashes, trial.CostlyHashes, report.CostlyHashes}; got != [...]int64{4, 4, 4} {
+		t.Errorf("%v hashes are counted, want 4 each time", got)
+	}
+	to := opened(t, dir)
+	defer closeStore(t, to)
+	for email, comes := range want {
+		n := count(t, to, "SELECT count(*) FROM users WHERE email = $1 AND password_hash IS NOT NULL", email)
+		if (n == 1) != comes || count(t, to, "SELECT count(*) FROM users WHERE email = $1", email) != 1 {
+			t.Errorf("%s has a hash: %v, want %v", email, n == 1, comes)
+		}
+	}
+}

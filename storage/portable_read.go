@@ -38,6 +38,7 @@ type TenantReport struct {
 	ContentBytes   int64            `json:"content_bytes"`
 	RecordBytes    int64            `json:"record_bytes"` // what the rows count towards the tenant's storage
 	PasswordHashes bool             `json:"password_hashes"`
+	CostlyHashes   int64            `json:"costly_hashes"` // of them that cost more than an import takes: it leaves them out
 	LeftBehind     LeftBehind       `json:"left_behind"`
 	Limits         tenancy.Limits   `json:"limits"`     // of the tenant; those that it gets, in an import
 	TrailHead      audit.Link       `json:"trail_head"` // where the audit trail in the archive ends

@@ -56,8 +56,17 @@ type portableRow struct {
 }
 
 // value returns a column's value.
-func (r portableRow) value(name string) any {
-	return r.values[slices.IndexFunc(r.table.columns, func(c portableColumn) bool { return c.name == name })]
+func (r portableRow) value(name string) any { return r.values[r.table.column(name)] }
+
+// column returns where a column stands.
+func (t *portableTable) column(name string) int {
+	return slices.IndexFunc(t.columns, func(c portableColumn) bool { return c.name == name })
+}
+
+// costlyHash reports whether a user has a hash of a password that an import leaves out.
+func costlyHash(user portableRow) bool {
+	hash, has := user.value("password_hash").(string)
+	return has && auth.CostlyHash(hash)
 }
 
 func valuesOf(names ...string) func(portableRow) []any {
@@ -136,6 +145,7 @@ const (
 const (
 	blobTable     = "blobs"     // what content there is; the files follow
 	pointTable    = "points"    // of all series; these have no rows of their own
+	userTable     = "users"     // whose hashes of passwords may cost too much
 	artifactTable = "artifacts" // hold content
 	usageTable    = "artifact_usage"
 	memberTable   = "team_members"
@@ -150,7 +160,7 @@ var portableTables = []*portableTable{
 	{name: "roles", key: 1, read: readPortableRoles, insert: insertPortableRole, check: fieldsHold[auth.RoleFields], columns: []portableColumn{
 		{name: "name", kind: asText}, {name: "description", kind: asText}, {name: "permissions", kind: asTexts}, {name: "created_at", kind: asTime},
 		{name: "updated_at", kind: asTime}, {name: "version", kind: asCount}}},
-	{name: "users", key: 1, read: readPortableUsers, insert: insertPortableUser, check: portableUserHolds, complete: emailKeyOf, unique: emailKeyOf, columns: []portableColumn{
+	{name: userTable, key: 1, read: readPortableUsers, insert: insertPortableUser, check: portableUserHolds, complete: emailKeyOf, unique: emailKeyOf, columns: []portableColumn{
 		{name: "id", kind: asID}, {name: "email", kind: asText}, {name: "name", kind: asText}, {name: "password_hash", kind: asText, null: true},
 		{name: "is_active", kind: asBool}, {name: "is_service", kind: asBool}, {name: "last_login_at", kind: asTime, null: true},
 		{name: "password_changed_at", kind: asTime, null: true}, {name: "metadata", kind: asObject}, {name: "created_at", kind: asTime},

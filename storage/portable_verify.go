@@ -195,6 +195,10 @@ func (v *portableVerifier) row(row portableRow) error {
 		return err
 	}
 	switch row.table.name {
+	case userTable:
+		if costlyHash(row) {
+			v.report.CostlyHashes++
+		}
 	case pointTable:
 		v.project = row.value("project_id")
 		return nil
