@@ -27,11 +27,6 @@ const (
 	maxGroup     = 512
 	maxGroupTime = 5 * time.Millisecond
 
-	// minGather is the smallest group that the writer waits for, and maxGather how
-	// long it does at most: see gathering.
-	minGather = 8
-	maxGather = time.Millisecond
-
 	retryAfter = time.Second
 )
 
@@ -80,14 +75,10 @@ type writer struct {
 	stats *WriterStats
 
 	mu      sync.Mutex
-	wake    *sync.Cond // queued has reached wanted, or the writer is closing
+	wake    *sync.Cond
 	queues  map[tenancy.ID][]*write
 	turns   []tenancy.ID // tenants with something queued, in the order of their turns
 	queued  int
-	wanted  int         // how many must wait for the next group to begin; at least 1
-	hurry   *time.Timer // brings wanted down to 1
-	left    int         // how many more the present group takes
-	last    int         // how many the last group had
 	closing bool
 	stopped chan struct{}
 
@@ -124,10 +115,8 @@ func (s *WriterStats) took(d time.Duration) {
 }
 
 func newWriter(c *conn, now func() time.Time, gone func() error, paused func(*conn)) *writer {
-	w := &writer{conn: c, trail: newTrail(), now: now, gone: gone, paused: paused, stats: new(WriterStats), queues: make(map[tenancy.ID][]*write), wanted: 1, stopped: make(chan struct{})}
+	w := &writer{conn: c, trail: newTrail(), now: now, gone: gone, paused: paused, stats: new(WriterStats), queues: make(map[tenancy.ID][]*write), stopped: make(chan struct{})}
 	w.wake = sync.NewCond(&w.mu)
-	w.hurry = time.AfterFunc(time.Hour, w.waitNoLonger)
-	w.hurry.Stop()
 	go w.loop()
 	return w
 }
@@ -168,72 +157,22 @@ func (w *writer) enqueue(r *write) error {
 	}
 	w.queues[r.tenant] = append(waiting, r)
 	w.queued++
-	if w.queued >= w.wanted {
-		w.wake.Signal()
-	}
+	w.wake.Signal()
 	return nil
 }
 
-// first waits until a group can begin and returns its first write, or nil when
-// the writer closes and nothing is left.
-func (w *writer) first() *write {
+// next takes the next write in turn: one of each tenant, round and round. It
+// waits for one when wait is set, and returns nil when there is none.
+func (w *writer) next(wait bool) *write {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for {
-		if w.queued < w.wanted && w.wanted > 1 {
-			w.hurry.Reset(maxGather)
-		}
-		for w.queued < w.wanted && !w.closing {
+		for w.queued == 0 {
+			if !wait || w.closing {
+				return nil
+			}
 			w.wake.Wait()
 		}
-		w.hurry.Stop()
-		if w.queued == 0 {
-			return nil
-		}
-		w.left = min(w.queued, maxGroup)
-		if r := w.take(); r != nil {
-			return r
-		}
-	}
-}
-
-// waitNoLonger has the next group begin with whatever there is.
-func (w *writer) waitNoLonger() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.wanted = 1
-	if w.queued > 0 {
-		w.wake.Signal()
-	}
-}
-
-// gathered notes that a group of n is done, and says how many must wait for the
-// next one. Who is answered now, and who was answered a group ago, will soon write
-// again: the writer waits, though not for long, for half of them, and serves one
-// half while the handlers serve the other. A group that began at once would have
-// one write, and the next all the others: then the writer stands idle while the
-// handlers work, and they while it does.
-func (w *writer) gathered(n int) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.wanted = min((n+max(w.queued, w.last))/2, maxGroup)
-	if w.wanted < minGather {
-		w.wanted = 1
-	}
-	w.last = n
-}
-
-// next takes the next write of the group, or returns nil when there is none.
-func (w *writer) next() *write {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.take()
-}
-
-// take takes the next write in turn: one of each tenant, round and round, of as
-// many as waited when the group began.
-func (w *writer) take() *write {
-	for w.left > 0 && w.queued > 0 {
 		tenant := w.turns[0]
 		w.turns = w.turns[1:]
 		waiting := w.queues[tenant]
@@ -246,24 +185,21 @@ func (w *writer) take() *write {
 			w.turns = append(w.turns, tenant)
 		}
 		w.queued--
-		w.left--
 		if r.claimed.CompareAndSwap(false, true) {
 			return r
 		}
 	}
-	return nil
 }
 
 func (w *writer) loop() {
 	defer close(w.stopped)
 	group := make([]*write, 0, maxGroup)
 	for {
-		first := w.first()
+		first := w.next(true)
 		if first == nil {
 			return
 		}
 		group = w.transact(first, group[:0])
-		w.gathered(len(group))
 		for _, r := range group {
 			if r.err != nil {
 				w.stats.Failed.Add(1)
@@ -300,7 +236,7 @@ func (w *writer) transact(first *write, group []*write) []*write {
 		if len(group) == maxGroup || w.now().Sub(start) > maxGroupTime {
 			break
 		}
-		r = w.next()
+		r = w.next(false)
 	}
 	err := w.trail.save(w.conn)
 	if err == nil {
