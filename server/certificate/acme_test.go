@@ -12,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,10 +24,28 @@ import (
 
 const day = 24 * time.Hour
 
+// logged is a log that is read while somebody writes.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logged) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
 // asking is an ACME for ml.example whose directory answers as obtain does, and its log.
-func asking(t *testing.T, obtain func(context.Context, string) (*x509.Certificate, error)) (*ACME, *bytes.Buffer) {
+func asking(t *testing.T, obtain func(context.Context, string) (*x509.Certificate, error)) (*ACME, *logged) {
 	t.Helper()
-	log := new(bytes.Buffer)
+	log := new(logged)
 	a, err := NewACME(ACMEOptions{Directory: "https://ca.example/directory", Names: []string{"ml.example"}, Dir: t.TempDir(),
 		Log: slog.New(slog.NewTextHandler(log, nil)), Now: time.Now})
 	if err != nil {
@@ -95,8 +115,9 @@ func TestADirectoryThatRefusesIsAskedEverLessOften(t *testing.T) {
 
 func TestACertificateThatIsNotRenewedIsSaid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		leaf := life(0)
-		a, log := asking(t, func(context.Context, string) (*x509.Certificate, error) { return leaf, nil })
+		var leaf atomic.Pointer[x509.Certificate]
+		leaf.Store(life(0))
+		a, log := asking(t, func(context.Context, string) (*x509.Certificate, error) { return leaf.Load(), nil })
 		stop := run(t, a)
 		said := func() int {
 			synctest.Wait()
@@ -110,7 +131,7 @@ func TestACertificateThatIsNotRenewedIsSaid(t *testing.T) {
 		if said() == 0 {
 			t.Errorf("with less than three weeks left it is not said: %s", log)
 		}
-		leaf = life(0)
+		leaf.Store(life(0))
 		time.Sleep(time.Hour)
 		before := said()
 		time.Sleep(day)
@@ -130,7 +151,7 @@ func TestAskingEndsWhenItIsToldTo(t *testing.T) {
 		stop := run(t, a)
 		time.Sleep(time.Minute)
 		stop()
-		if log.Len() > 0 {
+		if log.String() != "" {
 			t.Errorf("the end of the server is said to be an error: %s", log)
 		}
 	})
