@@ -86,7 +86,7 @@ func TestWorkloads(t *testing.T) {
 		}
 	}
 	for workload, want := range map[string]int{
-		"footprint": 3, "view": 1, "list": 1, "depth": 2, "search": 1, "create": 2, "metrics": 1, "peer": 4, "noisy": 1, "mixed": 6,
+		"footprint": 4, "view": 1, "list": 1, "depth": 2, "search": 1, "create": 2, "metrics": 1, "peer": 3, "noisy": 1, "mixed": 6,
 	} {
 		if judged[workload] != want {
 			t.Errorf("%s: %d lines have a verdict, want %d", workload, judged[workload], want)
