@@ -26,7 +26,7 @@ import (
 // which still ends inside each migration and at each change of a name.
 var everyCut = flag.Bool("every-cut", false, "cut the upgrade short at each of its writes, not at a sample")
 
-const cutStride = 11
+const cutStride = 23
 
 // cutter counts everything that a migration changes on disk (SQLite's writes,
 // cuts and removals through the table of system calls of its own, and the
@@ -277,7 +277,7 @@ func (u upgraded) sweep(t *testing.T, one func(t *testing.T, dir string, at int)
 	versions, tried := map[int64]int{}, 0
 	for at := 1; at <= writes; at++ {
 		// The changes of names at both ends are always tried.
-		if at%stride != 0 && at > 10 && at < writes-10 {
+		if at%stride != 0 && at > 6 && at < writes-6 {
 			continue
 		}
 		tried++
