@@ -31,7 +31,7 @@ evaluate: build ## how well the predictor does on real histories (docs/predictor
 
 race: export CGO_ENABLED = 1
 race: ## the same tests under the race detector; needs a C compiler
-	go test -race -timeout 30m ./...
+	go test -race -timeout 45m ./...
 
 kill: ## 50 times SIGKILL under 64 clients, and after logouts, rotations and new passwords; some minutes
 	MAESTRO_KILL_ROUNDS=50 go test ./cli -run TestKill -count=1 -timeout 30m -v
