@@ -254,7 +254,12 @@ func readConfigFile(path, dir string) (layer, error) {
 			failure.Problems = append(failure.Problems, path+": "+unknownKey(key, name, names))
 			continue
 		}
-		found[name] = fmt.Sprint(keys.Get(key))
+		value := keys.Get(key)
+		if value == nil {
+			failure.Problems = append(failure.Problems, path+": "+key+" has no value: write one or leave it out")
+			continue
+		}
+		found[name] = fmt.Sprint(value)
 		if exposed && isSecret(name) && !secrets.IsReference(found[name].(string)) {
 			failure.Problems = append(failure.Problems, fmt.Sprintf("%s: %s is a secret in a file that everybody on this machine may read: chmod 600 it and replace the secret, "+
 				"or say where it is (%s)", path, key, secrets.Forms))

@@ -72,3 +72,16 @@ func TestAMistypedKeyIsNamed(t *testing.T) {
 		}
 	}
 }
+
+// TestAKeyWithoutValueIsRefused: it once was the text <nil>, even of a password.
+func TestAKeyWithoutValueIsRefused(t *testing.T) {
+	for name, text := range map[string]string{"maestro.yaml": "admin_password:\n", "maestro.json": `{"admin_password": null}`} {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if found, err := readConfigFile(path, "."); err == nil || !strings.Contains(err.Error(), "admin_password has no value") {
+			t.Errorf("%s: %v, %v", name, found, err)
+		}
+	}
+}
