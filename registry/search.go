@@ -27,7 +27,7 @@ const (
 // features; ResNet50 is resnet50, resnet, res, net and 50. So XGBoost is found
 // by xgboost and by boost.
 func Tokens(text string) []string {
-	t := tokens{seen: map[string]bool{}}
+	var t tokens
 	for word := range words(cut(text, MaxIndexedBytes), isJoint) {
 		t.addCompound(word, splitters[:])
 		if len(t.list) == MaxTokens {
@@ -40,21 +40,42 @@ func Tokens(text string) []string {
 // tokens collects distinct tokens up to MaxTokens.
 type tokens struct {
 	list []string
-	seen map[string]bool
+	seen map[string]bool // of a list longer than fewTokens
 }
+
+// fewTokens is up to how many a look through the list finds one sooner than a map.
+const fewTokens = 16
 
 func (t *tokens) add(word string) {
 	token := fold(word)
-	if t.seen[token] || len(t.list) == MaxTokens {
+	if t.has(token) || len(t.list) == MaxTokens {
 		return
 	}
-	t.seen[token] = true
 	t.list = append(t.list, token)
+	if t.seen != nil {
+		t.seen[token] = true
+	}
+}
+
+func (t *tokens) has(token string) bool {
+	if len(t.list) <= fewTokens {
+		return slices.Contains(t.list, token)
+	}
+	if t.seen == nil {
+		t.seen = make(map[string]bool, 4*fewTokens)
+		for _, known := range t.list {
+			t.seen[known] = true
+		}
+	}
+	return t.seen[token]
 }
 
 // addCompound adds a word, and its parts by the splitters one after the other.
 func (t *tokens) addCompound(word string, splitters []splitter) {
 	t.add(word)
+	if isLower(word) {
+		return // it has no parts, as most words of a text
+	}
 	for i, split := range splitters {
 		parts := split(word)
 		if len(parts) == 0 {
@@ -102,7 +123,6 @@ func Relevance(terms []string, a *Artifact) float64 {
 	if len(terms) == 0 {
 		return 0
 	}
-	name := Tokens(a.Name)
 	asked, whole := strings.Join(terms, ""), joined(a.Name)
 	switch {
 	case whole == asked:
@@ -110,7 +130,7 @@ func Relevance(terms []string, a *Artifact) float64 {
 	case strings.HasPrefix(whole, asked):
 		return worthWholePrefix
 	}
-	tags := Tokens(strings.Join(a.Tags, " "))
+	name, tags := Tokens(a.Name), Tokens(strings.Join(a.Tags, " "))
 	var description []string // most terms stand in the name, so it is read last
 	total := 0.0
 	for i, term := range terms {
@@ -181,7 +201,7 @@ func words(text string, joint func(rune) bool) func(yield func(string) bool) {
 		start, end := -1, 0 // of the word so far, without joints at its end
 		for i, r := range text {
 			switch {
-			case isWord(r) && (!unicode.IsMark(r) || start >= 0 && end == i): // a mark follows a letter
+			case isWord(r) && (!isMark(r) || start >= 0 && end == i): // a mark follows a letter
 				if start < 0 {
 					start = i
 				}
@@ -206,6 +226,9 @@ func isWord(r rune) bool {
 	}
 	return r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsNumber(r) || unicode.IsMark(r))
 }
+
+// isMark is unicode.IsMark, which looks its tables through for a Latin letter too.
+func isMark(r rune) bool { return r >= 0x0300 && unicode.IsMark(r) }
 
 func isJoint(r rune) bool { return r == '_' || r == '-' }
 
@@ -240,7 +263,7 @@ func splitWhere(word string, boundary func(before, r, next rune) bool) []string 
 	var parts []string
 	start, before := 0, rune(0)
 	for i, r := range word {
-		if unicode.IsMark(r) {
+		if isMark(r) {
 			continue
 		}
 		next, _ := utf8.DecodeRuneInString(word[i+utf8.RuneLen(r):])
@@ -261,6 +284,9 @@ var withoutJoints = strings.NewReplacer("_", "", "-", "")
 
 // fold takes the case and the joints out of a word and bounds its length.
 func fold(word string) string {
+	if isLower(word) {
+		return word[:min(len(word), MaxTokenRunes)]
+	}
 	word = withoutJoints.Replace(word)
 	if isASCII(word) {
 		word = strings.ToLower(word)
@@ -276,6 +302,16 @@ func fold(word string) string {
 		runes++
 	}
 	return word
+}
+
+// isLower reports whether a word is of a to z alone.
+func isLower(word string) bool {
+	for i := range len(word) {
+		if word[i] < 'a' || word[i] > 'z' {
+			return false
+		}
+	}
+	return true
 }
 
 func isASCII(text string) bool {

@@ -223,7 +223,8 @@ func (t *Tenant) window(ctx context.Context, s *searching, at searchPosition) (w
 }
 
 func hasBeginning(a *registry.ArtifactFields, term string) bool {
-	return slices.ContainsFunc(wordsOf(a), func(word string) bool { return strings.HasPrefix(word, term) })
+	begins := func(word string) bool { return strings.HasPrefix(word, term) }
+	return slices.ContainsFunc(registry.Tokens(a.Name), begins) || slices.ContainsFunc(wordsOf(a), begins) // mostly it is the name
 }
 
 // readWindow reads the newest matches from the position's top down, at most
