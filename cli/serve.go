@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"syscall"
 
@@ -60,6 +61,22 @@ func tuneCollector(lookup func(string) (string, bool)) {
 	}
 }
 
+// waitingForDisk is how many threads mostly wait for the disk inside a system call
+// while writes are heavy: the writer's, and the one that copies its log into the
+// database.
+const waitingForDisk = 2
+
+// spareProcessors lets requests run on all cores beside those threads. Go gives a
+// thread's processor away only some time into its system call, and the writer,
+// back from the disk, would queue for one behind the requests that it answered.
+// What is sized by the number of processors comes before. GOMAXPROCS, where it is
+// set, is left to decide.
+func spareProcessors(lookup func(string) (string, bool)) {
+	if _, set := lookup("GOMAXPROCS"); !set {
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + waitingForDisk)
+	}
+}
+
 func (a *app) serve(cmd *cobra.Command, settings ServeSettings, file layer) (err error) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP) // at once: unheard, it would end the program
@@ -95,6 +112,7 @@ func (a *app) serve(cmd *cobra.Command, settings ServeSettings, file layer) (err
 	if err := appliance.Run(cmd.Context()); err != nil {
 		return err
 	}
+	spareProcessors(a.lookup)
 	if sample != nil {
 		if err := sample.fill(cmd.Context(), a, appliance.URL()); err != nil {
 			return err
