@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 
+	"maestro/bench/load"
 	"maestro/bench/report"
 )
 
@@ -24,45 +25,39 @@ func againstPeer(ctx context.Context, l *lab) (lines []report.Line, err error) {
 	}
 	defer l.stopping(server, &err)
 	l.say("seed the peer")
-	pocketbase, other, err := l.servePeer(ctx, p.set, false)
+	pocketbase, other, err := l.servePeer(ctx, p.set, true)
 	if err != nil {
 		return nil, err
 	}
 	defer l.stopping(pocketbase, &err)
-	asItComes, same, err := l.servePeer(ctx, p.set, true)
+	l.say("seed the peer without its log")
+	silent, same, err := l.servePeer(ctx, p.set, false)
 	if err != nil {
 		return nil, err
 	}
-	defer l.stopping(asItComes, &err)
+	defer l.stopping(silent, &err)
 
 	pairs := []struct {
-		what   string
-		target *report.Target
-		legs   [2]leg
+		what                 string
+		target               *report.Target
+		ours, theirs, silent load.Next // silent: for the peer without its log
 	}{
-		{"view", peerViewTarget, [2]leg{
-			overHTTP("view, maestro", server, clients, viewProject(p.tenants)),
-			overHTTP("view, pocketbase", pocketbase, clients, other.View()),
-		}},
-		{"list", peerListTarget, [2]leg{
-			overHTTP("list, maestro", server, clients, listProjects(p.tenants)),
-			overHTTP("list, pocketbase", pocketbase, clients, other.List()),
-		}},
-		{"create", peerCreateTarget, [2]leg{
-			overHTTP("create, maestro", server, clients, createProject(p.tenants)),
-			overHTTP("create, pocketbase", asItComes, clients, same.Create()),
-		}},
-		{"create without its log", nil, [2]leg{
-			overHTTP("create, maestro again", server, clients, createProject(p.tenants)),
-			overHTTP("create, pocketbase without log", pocketbase, clients, other.Create()),
-		}},
+		{"view", peerViewTarget, viewProject(p.tenants), other.View(), same.View()},
+		{"list", peerListTarget, listProjects(p.tenants), other.List(), same.List()},
+		{"create", peerCreateTarget, createProject(p.tenants), other.Create(), same.Create()},
 	}
 	for _, pair := range pairs {
-		all, err := l.interleave(ctx, "peer", pair.legs[:]...)
+		all, err := l.interleave(ctx, "peer",
+			overHTTP(pair.what+", maestro", server, clients, pair.ours),
+			overHTTP(pair.what+", pocketbase", pocketbase, clients, pair.theirs),
+			overHTTP(pair.what+", pocketbase without log", silent, clients, pair.silent),
+		)
 		if err != nil {
 			return lines, err
 		}
-		lines = append(lines, report.Line{Measure: pair.what + " against PocketBase", Value: all[0].over(all[1], rate), Unit: report.Ratio, Target: pair.target})
+		lines = append(lines,
+			report.Line{Measure: pair.what + " against PocketBase", Value: all[0].over(all[1], rate), Unit: report.Ratio, Target: pair.target},
+			report.Line{Measure: pair.what + " against it without its log", Value: all[0].over(all[2], rate), Unit: report.Ratio})
 	}
 	return lines, nil
 }

@@ -4,10 +4,8 @@
 // only.
 //
 // It is given every fairness that its configuration offers: an index that fits the
-// list and no total counted. Its log of requests, which it keeps by itself and
-// writes behind the answers, can be left out: reading is compared without it, for
-// the product keeps none of that, and creating with it and without, for the product
-// writes an event of each change with the change. Its durability is its own default,
+// list and no total counted. It keeps a log of requests as it comes, written behind
+// the answers, which can be left out. Its durability is its own default,
 // synchronous=NORMAL, which is less than the product promises: what it acknowledged
 // in the last moments can be lost in a power cut.
 package peer
