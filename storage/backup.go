@@ -38,6 +38,8 @@ type BackupOptions struct {
 	// Revocations copies the open file of revocations to a path. Nil takes the file
 	// as it is, which nobody may have open.
 	Revocations func(path string) error
+
+	sync func(*os.File) error // of the database's copy; (*os.File).Sync unless set
 }
 
 // Backup writes an archive of the whole data directory, as it was at one moment,
@@ -68,6 +70,9 @@ func writeBackup(ctx context.Context, dir string, out io.Writer, o BackupOptions
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.sync == nil {
+		o.sync = (*os.File).Sync
+	}
 	temp, err := os.MkdirTemp(o.Temp, "backup-*") // 0700
 	if err != nil {
 		return info, diskError(err)
@@ -75,7 +80,7 @@ func writeBackup(ctx context.Context, dir string, out io.Writer, o BackupOptions
 	defer func() { err = errors.Join(err, removeGently(temp)) }()
 	b := &backup{dir: dir, temp: temp, info: archive.Info{Version: o.Version, CreatedAt: tenancy.TimeOf(o.Now())}}
 	database := filepath.Join(temp, databaseName)
-	if b.info.Schema, err = copyDatabase(ctx, filepath.Join(dir, databaseName), database); err != nil {
+	if b.info.Schema, err = copyDatabase(ctx, filepath.Join(dir, databaseName), database, o.sync); err != nil {
 		return info, fmt.Errorf("copy the database: %w", err)
 	}
 	if b.root, err = os.OpenRoot(dir); err != nil {
@@ -197,18 +202,21 @@ func (b *backup) addBlobs(ctx context.Context, database string) error {
 
 // copyDatabase writes a copy of one snapshot of a database, on a connection of its
 // own, so that nobody waits for it. It returns the version of the schema.
-func copyDatabase(ctx context.Context, from, to string) (schema int64, err error) {
-	if err := ensureFile(to); err != nil { // SQLite would take the mode from the umask
+func copyDatabase(ctx context.Context, from, to string, sync func(*os.File) error) (schema int64, err error) {
+	file, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600) // SQLite would take the mode from the umask
+	if err != nil {
 		return 0, diskError(err)
 	}
-	c, err := openFile(from, []string{"cache_size(-2000)"})
+	defer func() { _ = file.Close() }() // nothing is written through it
+	c, err := openFile(from, []string{"cache_size(-2000)", unmapped})
 	if err != nil {
 		return 0, err
 	}
-	stop, err := followFile(to)
-	if err == nil {
-		err = c.query(ctx, "VACUUM INTO $1", []any{to}, func(row) error { return nil })
-		stop()
+	g := growth{file: file, sync: sync}
+	c.database.onProgress(paceSteps, g.pace)
+	err = c.query(ctx, "VACUUM INTO $1", []any{to}, func(row) error { return nil })
+	if g.err != nil {
+		err = diskError(g.err)
 	}
 	if err := errors.Join(err, c.close()); err != nil {
 		return 0, err

@@ -449,7 +449,7 @@ func TestABackupOfDamagedContentFails(t *testing.T) {
 func TestWhatTheDatabaseDoesNotNameIsRefused(t *testing.T) {
 	s, tenant := filled(t)
 	database := filepath.Join(t.TempDir(), databaseName)
-	schema, err := copyDatabase(background, filepath.Join(s.dir, databaseName), database)
+	schema, err := copyDatabase(background, filepath.Join(s.dir, databaseName), database, (*os.File).Sync)
 	if err != nil {
 		t.Fatal(err)
 	}

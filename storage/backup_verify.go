@@ -138,7 +138,7 @@ func (u *unpacking) openDatabase() error {
 		return &archive.DamageError{Name: databaseName, Reason: "is there twice"}
 	}
 	var err error
-	if u.database, err = openOffline(u.dir, []string{"query_only(1)"}); err != nil {
+	if u.database, err = openOffline(u.dir, []string{"query_only(1)", unmapped}); err != nil {
 		return err
 	}
 	err = u.database.queryRow(selectBlobTable, nil, func(row) { u.blobs = true })

@@ -69,7 +69,7 @@ func (s *Store) ExportTenant(ctx context.Context, tenant string, out io.Writer, 
 		return err
 	}
 	defer s.files.keepAll()()
-	c, err := s.connect(readerPragmas)
+	c, err := s.connect([]string{"query_only(1)", unmapped})
 	if err != nil {
 		return err
 	}

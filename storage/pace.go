@@ -5,20 +5,21 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 )
 
 // A commit waits for the disk, and on a journalling file system for whatever else
 // has to go there before it: what another file wrote and did not put on disk, and
 // the freeing of a large file's blocks. So whatever is large is written, and
 // removed, in pieces. Without that a write waited 170 to 190 ms for the copy of a
-// database that SQLite puts on disk at its end, and 50 ms for its removal. What is
-// left is the copy's last sync: 53 ms for a database of 1.3 GB (make backupbench).
-// Larger pieces than 1 MB were worse, and smaller ones no better.
+// database that SQLite puts on disk at its end, and 50 ms for its removal (make
+// backupbench). Larger pieces than 1 MB were worse, and smaller ones no better.
 const (
 	syncEvery  = 1 << 20 // bytes that are written before they are put on disk
 	removeStep = 8 << 20 // bytes that are freed at a time
-	followTick = 2 * time.Millisecond
+
+	// paceSteps is how many steps SQLite's machine makes between two looks at a file
+	// that it writes: some 16 rows.
+	paceSteps = 64
 )
 
 // pacedFile puts what is written on disk every syncEvery bytes.
@@ -36,42 +37,24 @@ func (p *pacedFile) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// followFile puts what somebody else writes to a file on disk every syncEvery bytes,
-// until stop is called. What it cannot do is left to whoever writes.
-func followFile(name string) (stop func(), err error) {
-	file, err := os.OpenFile(name, os.O_RDWR, 0)
-	if err != nil {
-		return nil, err
+// growth is a file that a statement writes, which waits every syncEvery bytes until
+// what the file grew by is on disk.
+type growth struct {
+	file   *os.File
+	sync   func(*os.File) error
+	synced int64
+	err    error // that ended the statement
+}
+
+// pace is for onProgress.
+func (g *growth) pace() (goOn bool) {
+	info, err := g.file.Stat()
+	if err == nil && info.Size()-g.synced >= syncEvery {
+		g.synced = info.Size()
+		err = g.sync(g.file)
 	}
-	stopping, stopped := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(stopped)
-		defer func() { _ = file.Close() }() // nothing was written through it
-		tick := time.NewTicker(followTick)
-		defer tick.Stop()
-		for synced := int64(0); ; {
-			select {
-			case <-stopping:
-				return
-			case <-tick.C:
-			}
-			info, err := file.Stat()
-			if err != nil {
-				return
-			}
-			if info.Size()-synced < syncEvery {
-				continue
-			}
-			synced = info.Size()
-			if err := file.Sync(); err != nil {
-				return
-			}
-		}
-	}()
-	return func() {
-		close(stopping)
-		<-stopped
-	}, nil
+	g.err = err
+	return err == nil
 }
 
 // removeGently removes a directory and all that is in it, large files in pieces.

@@ -29,6 +29,8 @@ type database struct {
 	tls    *libc.TLS
 	signal *libc.TLS // for interrupting from another goroutine
 	handle uintptr
+
+	progress func(*libc.TLS, uintptr) int32 // of onProgress; SQLite has its address only
 }
 
 // sqliteError is a failure that SQLite reports, with its extended result code.
@@ -110,6 +112,19 @@ func (d *database) lastInsert() int64 { return sqlite3.Xsqlite3_last_insert_rowi
 // interrupt makes the statement that runs fail soon. It may be called from any
 // goroutine while the connection is open.
 func (d *database) interrupt() { sqlite3.Xsqlite3_interrupt(d.signal, d.handle) }
+
+// onProgress has f called every so many steps of SQLite's machine while a statement
+// runs, by its goroutine. The statement goes on when f returns, and is interrupted if
+// that is false. f must not use the connection.
+func (d *database) onProgress(steps int32, f func() bool) {
+	d.progress = func(*libc.TLS, uintptr) int32 {
+		if f() {
+			return 0
+		}
+		return 1
+	}
+	sqlite3.Xsqlite3_progress_handler(d.tls, d.handle, steps, *(*uintptr)(unsafe.Pointer(&d.progress)), 0)
+}
 
 func (d *database) failure(rc int32) error {
 	text := libc.GoString(sqlite3.Xsqlite3_errstr(d.tls, rc))
