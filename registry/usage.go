@@ -14,6 +14,10 @@ const (
 	Derived  ImpactSource = "derived"  // the project's success score, followed for as long as the project is completed
 )
 
+// MaxUsages is how many usages a project may have: its end scores all of them in one
+// write.
+const MaxUsages = 10_000
+
 // UsageFields are what a caller says when it uses an artifact.
 type UsageFields struct {
 	ProjectID   tenancy.ID     `json:"project_id" doc:"The project that uses the artifact"`

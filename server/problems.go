@@ -15,7 +15,10 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gin-gonic/gin"
 
+	"maestro/auth"
 	"maestro/problem"
+	"maestro/registry"
+	"maestro/tracking"
 )
 
 // Problem is the document of every failure (RFC 9457).
@@ -47,7 +50,8 @@ var classes = []class{
 	{problem.Malformed, 400, "The request cannot be read", "The body is not JSON in UTF-8, repeats a name, or a parameter does not have the form it must have. The errors say where."},
 	{problem.Unauthenticated, 401, "No valid credential", "The request carries no access token or API token, or one that has expired, was revoked, or belongs to a user or tenant that is no longer active. Log in again, or refresh the session."},
 	{problem.Forbidden, 403, "Not permitted", "You are known, but none of your roles permits this. A tenant_admin of your tenant can give you one that does."},
-	{problem.LimitReached, 403, "A limit is reached", "There are as many of this resource as there may be. Delete something. The operator of the installation can also give your tenant a higher limit of users, projects, artifacts and bytes of storage, which content takes and, by an estimate, points of metrics, usages, team members, runs and predictions; how many roles a tenant, how many API tokens a user, and how many team members (1000), usages (10 000), hooks and runs in a week a project may have is fixed. Trying again does not help, which is why this is not 429."},
+	{problem.LimitReached, 403, "A limit is reached", fmt.Sprintf("There are as many of this resource as there may be. Delete something. The operator of the installation can also give your tenant a higher limit of users, projects, artifacts and bytes of storage, which content takes and, by an estimate, points of metrics, usages, team members, runs and predictions; how many roles a tenant (%d), how many API tokens a user (%d), and how many team members (%d), usages (%d), hooks (%d) and runs in a week (%d) a project may have is fixed. Trying again does not help, which is why this is not 429.",
+		auth.MaxRoles, auth.MaxAPITokens, tracking.MaxMembers, registry.MaxUsages, tracking.MaxHooks, tracking.MaxRunsOfWeek)},
 	{problem.NotFound, 404, "Not found", "There is nothing at this address, or nothing of your tenant has this id. What belongs to another tenant is not found either."},
 	{problem.MethodNotAllowed, 405, "Method not allowed", "The address exists, the method does not. The Allow header lists those that do."},
 	{problem.NotAcceptable, 406, "Not acceptable", "The server answers in application/json and cannot answer in what the Accept header asks for."},

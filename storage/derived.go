@@ -44,10 +44,6 @@ const (
 )
 
 const (
-	// maxRunsOfWeek bounds the runs of a project that count in one week, because all
-	// of them are read when one is reported: some milliseconds.
-	maxRunsOfWeek = 10_000
-
 	// maxQuietWeeks bounds how many weeks without a deployment are filled in at once:
 	// two years.
 	maxQuietWeeks = 104
@@ -67,8 +63,8 @@ func (t *Tenant) deriveWeek(tx *Tx, project tenancy.ID, week tenancy.Time) error
 	if err != nil {
 		return err
 	}
-	if n := int64(len(outcomes)); n > maxRunsOfWeek {
-		return &problem.Error{Code: problem.LimitReached, Limit: &problem.Limit{Resource: "pipeline_runs", Limit: maxRunsOfWeek, Current: n - 1},
+	if n := int64(len(outcomes)); n > tracking.MaxRunsOfWeek {
+		return &problem.Error{Code: problem.LimitReached, Limit: &problem.Limit{Resource: "pipeline_runs", Limit: tracking.MaxRunsOfWeek, Current: n - 1},
 			Detail: "As many runs of this week are recorded as there may be."}
 	}
 	for _, m := range tracking.MeasureWeek(outcomes) {

@@ -28,9 +28,6 @@ const (
 	deleteMember = `DELETE FROM team_members WHERE tenant_id = $1 AND id = $2`
 )
 
-// maxMembers bounds the team of one project: what is learned of a team reads all of it.
-const maxMembers = 1000
-
 var memberList = listing{
 	name:    "members",
 	columns: memberColumns,
@@ -43,7 +40,7 @@ var memberList = listing{
 
 // CreateMember adds a person to a project's team. With a repeated idempotency
 // key it returns whom the first request added, and true. It fails with LimitReached above
-// maxMembers for the project, and when the tenant's storage is full.
+// tracking.MaxMembers for the project, and when the tenant's storage is full.
 func (t *Tenant) CreateMember(ctx context.Context, project tenancy.ID, fields tracking.MemberFields, request Idempotency) (m tracking.Member, replayed bool, err error) {
 	if err := fields.Validate(); err != nil {
 		return m, false, err
@@ -65,7 +62,7 @@ func (t *Tenant) CreateMember(ctx context.Context, project tenancy.ID, fields tr
 		if err := t.checkUser(tx, fields.UserID); err != nil {
 			return err
 		}
-		if err := tx.below("members", maxMembers, countMembers, t.scope.Tenant(), project); err != nil {
+		if err := tx.below("members", tracking.MaxMembers, countMembers, t.scope.Tenant(), project); err != nil {
 			return err
 		}
 		if err := tx.requireRoom(t.scope.Tenant()); err != nil {

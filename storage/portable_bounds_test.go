@@ -175,12 +175,12 @@ func TestWhatTheAPIBoundsIsBoundedInAnArchive(t *testing.T) {
 			_, err := tx.exec(insertPortableRun, id, tenancy.NewID(), p.ID, tracking.RunProviders[0], fmt.Sprint(n), "", "success", "", nil, nil, nil, nil, nil, nil, 0, "", 0, week, 1, 1)
 			return err
 		}
-		for n := range maxRunsOfWeek {
+		for n := range tracking.MaxRunsOfWeek {
 			if err := run(n, aMonday); err != nil {
 				return err
 			}
 		}
-		if err := errors.Join(run(maxRunsOfWeek, nil), run(maxRunsOfWeek+1, aMonday+oneWeek)); err != nil {
+		if err := errors.Join(run(tracking.MaxRunsOfWeek, nil), run(tracking.MaxRunsOfWeek+1, aMonday+oneWeek)); err != nil {
 			return err
 		}
 		for n := range maxCommitTimes + 1 {
@@ -206,7 +206,7 @@ func TestWhatTheAPIBoundsIsBoundedInAnArchive(t *testing.T) {
 	}{
 		"roles":         {"", map[string]any{"name": "rolf"}, problem.Limit{Resource: "roles", Limit: auth.MaxRoles, Current: auth.MaxRoles + 1}, "the tenant"},
 		"user_roles":    {"", map[string]any{"role": "viewer-2"}, problem.Limit{Resource: "roles", Limit: auth.MaxRolesPerUser, Current: auth.MaxRolesPerUser + 1}, u.ID.String()},
-		"pipeline_runs": {aMonday.String(), map[string]any{"id": last, "run": "more"}, problem.Limit{Resource: "pipeline_runs", Limit: maxRunsOfWeek, Current: maxRunsOfWeek + 1}, aMonday.String()},
+		"pipeline_runs": {aMonday.String(), map[string]any{"id": last, "run": "more"}, problem.Limit{Resource: "pipeline_runs", Limit: tracking.MaxRunsOfWeek, Current: tracking.MaxRunsOfWeek + 1}, aMonday.String()},
 		"commit_times":  {"", map[string]any{"commit_sha": strings.Repeat("f", 40)}, problem.Limit{Resource: "commit_times", Limit: maxCommitTimes + 1, Current: maxCommitTimes + 2}, p.ID.String()},
 	} {
 		files := slices.Clone(honest)

@@ -15,8 +15,10 @@ import (
 
 	"maestro/audit"
 	"maestro/problem"
+	"maestro/registry"
 	"maestro/storage/archive"
 	"maestro/tenancy"
+	"maestro/tracking"
 )
 
 // wantNothingCame fails unless a directory has its default tenant alone, and no content.
@@ -231,7 +233,7 @@ func TestATeamAndItsUsagesHaveAnEndInAnArchive(t *testing.T) {
 		for _, many := range []struct {
 			project         tenancy.ID
 			members, usages int
-		}{{p.ID, maxMembers, maxUsages}, {other.ID, 1, 1}} {
+		}{{p.ID, tracking.MaxMembers, registry.MaxUsages}, {other.ID, 1, 1}} {
 			for n := range many.members {
 				if _, err := tx.exec(insertMember, tenancy.NewID(), tenant.scope.Tenant(), many.project, nil, fmt.Sprint(n), "devops", "mid", 0, nil, tx.Now); err != nil {
 					return err
@@ -253,8 +255,8 @@ func TestATeamAndItsUsagesHaveAnEndInAnArchive(t *testing.T) {
 	dir := newDirectory(t)
 	before := tree(t, dir)
 	for table, want := range map[string]problem.Limit{
-		memberTable: {Resource: "members", Limit: maxMembers, Current: maxMembers + 1},
-		usageTable:  {Resource: "usages", Limit: maxUsages, Current: maxUsages + 1},
+		memberTable: {Resource: "members", Limit: tracking.MaxMembers, Current: tracking.MaxMembers + 1},
+		usageTable:  {Resource: "usages", Limit: registry.MaxUsages, Current: registry.MaxUsages + 1},
 	} {
 		files := slices.Clone(honest)
 		for i := range files {

@@ -136,23 +136,6 @@ func recordBytesOf(row portableRow) int64 {
 	return bytes
 }
 
-// boundedRows are the tables of which there may be only so many rows with the same
-// values of some columns, and what these rows are called. A row with a null among
-// them does not count.
-var boundedRows = map[string]struct {
-	name  string
-	limit int64
-	of    []string // columns; none: the whole tenant
-	whose string   // says what %v, the last of their values, is
-}{
-	"roles":         {"roles", auth.MaxRoles, nil, "the tenant"},
-	"user_roles":    {"roles", auth.MaxRolesPerUser, []string{"user_id"}, "the user %v"},
-	memberTable:     {"members", maxMembers, []string{"project_id"}, "the project %v"},
-	usageTable:      {"usages", maxUsages, []string{"project_id"}, "the project %v"},
-	"pipeline_runs": {"pipeline_runs", maxRunsOfWeek, []string{"project_id", "week"}, "a project in the week %v"},
-	"commit_times":  {"commit_times", maxCommitTimes + 1, []string{"project_id"}, "the project %v"}, // the last one comes before they are full
-}
-
 // bound answers limit-reached for a row more than there may be.
 func (v *portableVerifier) bound(row portableRow) error {
 	bounded, ok := boundedRows[row.table.name]

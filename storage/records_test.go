@@ -176,12 +176,12 @@ func TestATeamAndItsUsagesHaveAnEnd(t *testing.T) {
 	tenant := newTenant(t, s, "acme")
 	p, other, a := newProject(t, tenant, "p"), newProject(t, tenant, "other"), newArtifact(t, tenant, "a")
 	err := tenant.write(background, func(tx *Tx) error { // many at once: each by itself would take the test's time
-		for n := range maxMembers - 1 {
+		for n := range tracking.MaxMembers - 1 {
 			if _, err := tx.exec(insertMember, tenancy.NewID(), tenant.scope.Tenant(), p.ID, nil, fmt.Sprint(n), "devops", "mid", 0, nil, tx.Now); err != nil {
 				return err
 			}
 		}
-		for range maxUsages - 1 {
+		for range registry.MaxUsages - 1 {
 			if _, err := tx.exec(insertUsage, tenancy.NewID(), tenant.scope.Tenant(), a.ID, p.ID, tx.Now, nil, nil, "{}", nil); err != nil {
 				return err
 			}
@@ -202,7 +202,7 @@ func TestATeamAndItsUsagesHaveAnEnd(t *testing.T) {
 	for resource, c := range map[string]struct {
 		limit int64
 		add   func(tenancy.ID) error
-	}{"members": {maxMembers, join}, "usages": {maxUsages, use}} {
+	}{"members": {tracking.MaxMembers, join}, "usages": {registry.MaxUsages, use}} {
 		if err := c.add(p.ID); err != nil {
 			t.Errorf("the last of the %s: %v", resource, err)
 		}

@@ -273,7 +273,7 @@ func TestAWeekHoldsSoManyRuns(t *testing.T) {
 	tenant := newTenant(t, s, "acme")
 	p := newProject(t, tenant, "p").ID
 	err := tenant.write(background, func(tx *Tx) error {
-		for i := range maxRunsOfWeek {
+		for i := range tracking.MaxRunsOfWeek {
 			run := tracking.NewRun(tenancy.NewID(), tenant.scope.Tenant(), p, report(fmt.Sprint(i), tracking.RunSuccess, 1), tx.Now)
 			if err := tenant.insertRun(tx, &run); err != nil {
 				return err
@@ -287,7 +287,7 @@ func TestAWeekHoldsSoManyRuns(t *testing.T) {
 	recordRun(t, tenant, p, report("0", tracking.RunFailure, 2)) // one of them
 	_, _, err = tenant.RecordRun(background, p, report("late", tracking.RunSuccess, 1))
 	wantCode(t, err, problem.LimitReached)
-	if n := count(t, s, "SELECT count(*) FROM pipeline_runs"); n != maxRunsOfWeek {
+	if n := count(t, s, "SELECT count(*) FROM pipeline_runs"); n != tracking.MaxRunsOfWeek {
 		t.Errorf("%d runs are there", n)
 	}
 	recordRun(t, tenant, p, report("next", tracking.RunSuccess, 7*24*60))

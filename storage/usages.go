@@ -23,10 +23,6 @@ const (
 	countUsages = `SELECT count(*) FROM artifact_usage WHERE tenant_id = $1 AND project_id = $2`
 )
 
-// maxUsages bounds the usages of one project: its end scores all of them in one
-// write.
-const maxUsages = 10_000
-
 // An artifact's counters change by what its usages' rows say, in one statement
 // for every occasion: d has, for each artifact, the uses, the impact and the
 // scores to add. The sum of impact is in units of a billionth (see the schema),
@@ -91,7 +87,7 @@ func usagesWithin(column string) listing {
 // UseArtifact records one use of an artifact in a project of the same tenant,
 // and counts it. Without a reported score the usage has the project's success
 // score for as long as the project is completed. It fails with LimitReached above
-// maxUsages for the project, and when the tenant's storage is full.
+// registry.MaxUsages for the project, and when the tenant's storage is full.
 func (t *Tenant) UseArtifact(ctx context.Context, artifact tenancy.ID, fields registry.UsageFields, request Idempotency) (u registry.Usage, replayed bool, err error) {
 	if err := fields.Validate(); err != nil {
 		return u, false, err
@@ -115,7 +111,7 @@ func (t *Tenant) UseArtifact(ctx context.Context, artifact tenancy.ID, fields re
 		if err != nil {
 			return err
 		}
-		if err := tx.below("usages", maxUsages, countUsages, t.scope.Tenant(), p.ID); err != nil {
+		if err := tx.below("usages", registry.MaxUsages, countUsages, t.scope.Tenant(), p.ID); err != nil {
 			return err
 		}
 		if err := tx.requireRoom(t.scope.Tenant()); err != nil {

@@ -14,6 +14,10 @@ var MemberRoles = [...]string{"data_engineer", "ml_scientist", "ml_engineer", "d
 // ExperienceLevels lists how experienced a team member can be, rising.
 var ExperienceLevels = [...]string{"junior", "mid", "senior", "principal"}
 
+// MaxMembers is how many team members a project may have: what is learned of a team
+// reads all of it.
+const MaxMembers = 1000
+
 // MemberFields are what a caller sets of a team member.
 type MemberFields struct {
 	UserID            *tenancy.ID `json:"user_id" nullable:"true" required:"false" doc:"The user, when the member has an account in the tenant"`

@@ -48,6 +48,10 @@ const (
 	week              = 7 * 24 * hour
 )
 
+// MaxRunsOfWeek is how many runs of a project may count in one week: all of them are
+// read when one is reported, which takes some milliseconds.
+const MaxRunsOfWeek = 10_000
+
 // ProductionEnvironment is where a deployment goes that does not say.
 const ProductionEnvironment = "production"
 
