@@ -205,7 +205,7 @@ func (i *legacyImport) write(ctx context.Context, table *legacyTable, batch []le
 		return err
 	}
 	defer func() { _ = tx.Rollback() }() // after a commit there is nothing to undo
-	w := &legacyWriter{ctx: ctx, tx: tx, tenant: i.tenant, table: table, now: tenancy.TimeOf(i.Now()), touched: make(map[tenancy.ID]bool)}
+	w := &legacyWriter{ctx: ctx, tx: tx, tenant: i.tenant, table: table, now: tenancy.TimeOf(i.Now()), touched: make(map[tenancy.ID]bool), held: make(map[tenancy.ID]int64)}
 	for _, row := range batch {
 		if err := w.row(row); err != nil {
 			return fmt.Errorf("row %s: %w", rawID(row), err)
@@ -251,9 +251,10 @@ type legacyWriter struct {
 	tenant  tenancy.ID
 	table   *legacyTable
 	now     tenancy.Time
-	came    int64               // rows that came in
-	points  int64               // bytes that points among them count
-	touched map[tenancy.ID]bool // artifacts whose uses came in
+	came    int64                // rows that came in
+	points  int64                // bytes that points among them count
+	touched map[tenancy.ID]bool  // artifacts whose uses came in
+	held    map[tenancy.ID]int64 // rows of a bounded table that projects have, once it was counted
 	misfits []LegacyMisfit
 
 	prepared map[string]*sql.Stmt
@@ -385,6 +386,9 @@ func (w *legacyWriter) insert(r *legacyReader, id tenancy.ID, values []any) erro
 	if fits, err := w.tellApart(r, id, values); err != nil || !fits {
 		return err
 	}
+	if full, err := w.full(r, values); err != nil || full {
+		return err
+	}
 	places := ""
 	for i := range values {
 		places += fmt.Sprintf(", $%d", i+3)
@@ -401,6 +405,29 @@ func (w *legacyWriter) insert(r *legacyReader, id tenancy.ID, values []any) erro
 		return w.insertRoles(r, id)
 	}
 	return nil
+}
+
+// full makes a row a misfit whose project has as many of its table as there may be.
+// Otherwise it counts the row, which comes in.
+func (w *legacyWriter) full(r *legacyReader, values []any) (bool, error) {
+	bounded, ok := boundedRows[w.table.name]
+	if !ok {
+		return false, nil
+	}
+	project := tenancy.ID(values[slices.Index(w.table.columns, "project_id")].([]byte))
+	held, counted := w.held[project]
+	if !counted { // once a batch: what a count reads is as much as the bound
+		if err := w.one("SELECT count(*) FROM "+w.table.name+" WHERE tenant_id = $1 AND project_id = $2", []any{w.tenant[:], project[:]}, &held); err != nil {
+			return false, err
+		}
+	}
+	if held >= bounded.limit {
+		r.misfits = []misfit{{"", r.row, fmt.Sprintf("the project %s has %d %s, and there may be no more", project, held, bounded.name)}}
+		w.held[project] = held
+		return true, nil
+	}
+	w.held[project] = held + 1
+	return false, nil
 }
 
 // tellApart gives a row another name when its own is taken: the older system did
