@@ -81,20 +81,50 @@ func controlTransport(dir string) *http.Transport {
 }
 
 // control asks the server that has a data directory. The caller closes the
-// answer, which is a good one. Otherwise the error is the one that the server had.
+// answer, which is a good one. Otherwise the error is the one that the server had; so
+// is that of reading an answer which the server could not finish.
 func control(ctx context.Context, dir, path string) (io.ReadCloser, error) {
 	client := &http.Client{Transport: controlTransport(dir)}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, controlURL+path, nil)
 	if err != nil {
 		return nil, err
 	}
+	request.Header.Set("TE", "trailers")
 	response, err := client.Do(request)
+	if err != nil && ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	if err != nil {
 		return nil, problem.Wrap(err, problem.Unavailable, "The server that uses %s does not answer on %s.", dir, controlPath(dir))
 	}
 	if response.StatusCode == http.StatusOK {
-		return response.Body, nil
+		return &controlAnswer{ctx: ctx, dir: dir, response: response}, nil
 	}
 	defer response.Body.Close()
 	return nil, server.ReadRefusal(response)
+}
+
+// controlAnswer is a good answer of a server, whose end tells whether it is whole.
+type controlAnswer struct {
+	ctx      context.Context
+	dir      string
+	response *http.Response
+}
+
+func (a *controlAnswer) Close() error { return a.response.Body.Close() }
+
+func (a *controlAnswer) Read(b []byte) (int, error) {
+	n, err := a.response.Body.Read(b)
+	switch {
+	case err == nil:
+	case errors.Is(err, io.EOF):
+		if refused := server.ReadLateRefusal(a.response); refused != nil {
+			err = refused
+		}
+	case a.ctx.Err() != nil:
+		err = context.Cause(a.ctx)
+	default:
+		err = problem.Wrap(err, problem.Unavailable, "The server that uses %s broke its answer off. Its log may say why.", a.dir)
+	}
+	return n, err
 }

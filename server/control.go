@@ -52,21 +52,6 @@ func (s *Server) sendAuditReport(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(encodeJSON(reports)) // a client that is gone needs no answer
 }
 
-// sendBackup sends an archive of the data directory. One that cannot be finished
-// ends the connection, so that nobody takes it for whole.
-func (s *Server) sendBackup(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Content-Type", "application/x-tar")
-	sent, err := s.backups.WriteTo(r.Context(), w)
-	if err == nil {
-		return
-	}
-	s.log.Error("the backup that was asked for on the socket failed", "error", err)
-	if sent > 0 {
-		panic(http.ErrAbortHandler)
-	}
-	sendRefusal(w, err)
-}
-
 // refusal is what the socket answers where it cannot do what it was asked: the
 // problem, and where the audit trail is broken. It is not what the network is told.
 type refusal struct {
@@ -74,10 +59,15 @@ type refusal struct {
 	Fault *audit.Fault `json:"fault,omitempty"`
 }
 
-// sendRefusal answers with err, from which ReadRefusal makes an error again.
-func sendRefusal(w http.ResponseWriter, err error) {
+func refusalOf(err error) refusal {
 	r := refusal{Problem: document(err)}
 	_ = errors.As(err, &r.Fault) // most are none
+	return r
+}
+
+// sendRefusal answers with err, from which ReadRefusal makes an error again.
+func sendRefusal(w http.ResponseWriter, err error) {
+	r := refusalOf(err)
 	w.Header().Set("Content-Type", r.ContentType(""))
 	w.WriteHeader(r.Status)
 	_, _ = w.Write(encodeJSON(r)) // a client that is gone needs no answer
@@ -98,6 +88,11 @@ func ReadRefusal(response *http.Response) error {
 	if !strings.HasPrefix(response.Header.Get("Content-Type"), r.ContentType("")) || json.Unmarshal(text, &r) != nil {
 		return fmt.Errorf("the server answered %s: %s", response.Status, text)
 	}
+	return r.err()
+}
+
+// err is the error that the refusal was made of.
+func (r refusal) err() error {
 	if r.Fault != nil {
 		return r.Fault
 	}

@@ -228,8 +228,7 @@ func (b *Backups) write(ctx context.Context, next *Backup) error {
 	}
 	name := filepath.Join(b.dir, next.Name)
 	report, err := WriteBackupFile(ctx, name, b.config.Recipients, b.temp, func(out io.Writer) error {
-		_, err := b.WriteTo(ctx, out)
-		return err
+		return b.WriteTo(ctx, out)
 	})
 	if err != nil {
 		return err
@@ -246,22 +245,10 @@ func (b *Backups) write(ctx context.Context, next *Backup) error {
 	return writeFile(name+recordSuffix, append(text, '\n'))
 }
 
-// WriteTo writes an archive, for whoever is to have it, and returns its size.
-func (b *Backups) WriteTo(ctx context.Context, out io.Writer) (int64, error) {
-	counted := &countingWriter{out: out}
-	_, err := b.config.Store.Backup(ctx, counted, BackupOptions{Version: b.config.Version, Temp: b.temp, Revocations: b.config.Revocations})
-	return counted.n, err
-}
-
-type countingWriter struct {
-	out io.Writer
-	n   int64
-}
-
-func (w *countingWriter) Write(p []byte) (int, error) {
-	n, err := w.out.Write(p)
-	w.n += int64(n)
-	return n, err
+// WriteTo writes an archive, for whoever is to have it.
+func (b *Backups) WriteTo(ctx context.Context, out io.Writer) error {
+	_, err := b.config.Store.Backup(ctx, out, BackupOptions{Version: b.config.Version, Temp: b.temp, Revocations: b.config.Revocations})
+	return err
 }
 
 const sumBlobBytes = `SELECT coalesce(sum(storage_bytes), 0) FROM tenant_use`
