@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -246,12 +247,12 @@ func readConfigFile(path, dir string) (layer, error) {
 	for _, o := range serveOptions {
 		names = append(names, o.name)
 	}
-	found := layer{}
+	found, where := layer{}, keyPlaces(filepath.Ext(path), text)
 	var failure ConfigError
 	for _, key := range keys.Keys() {
 		name := strings.NewReplacer("_", "-", ".", "-").Replace(key)
 		if !slices.Contains(names, name) {
-			failure.Problems = append(failure.Problems, path+": "+unknownKey(key, name, names))
+			failure.Problems = append(failure.Problems, path+": "+unknownKey(key, name, names, where[key]))
 			continue
 		}
 		value := keys.Get(key)
@@ -271,15 +272,27 @@ func readConfigFile(path, dir string) (layer, error) {
 	return found, nil
 }
 
-// unknownKey says that no option has a key's name. A key that holds more than the
-// name of a secret is not repeated: the rest may be the secret.
-func unknownKey(key, name string, names []string) string {
+// mostEdits is how many letters of a key may be mistaken for it to be repeated: more
+// are no slip, and what was meant may be a secret.
+const mostEdits = 3
+
+// keyShape is what the names of options are made of, with dots where they are nested.
+var keyShape = regexp.MustCompile(`^[a-z0-9_.-]{1,64}$`)
+
+// unknownKey says that no option has a key's name. Only a key that looks like a slip
+// of an option's name is repeated. What else stands where a key belongs, or behind
+// the name of a secret in a key, may be a secret: of that it says where it stands.
+func unknownKey(key, name string, names []string, at place) string {
 	for _, o := range serveOptions {
 		if o.secret && strings.Contains(strings.ToLower(name), o.name) {
-			return fmt.Sprintf("a key with %s and more in its name is no option (it is not repeated: %[1]s is a secret)", strings.ReplaceAll(o.name, "-", "_"))
+			return fmt.Sprintf("%sa key with %s and more in its name is no option (it is not repeated: %[2]s is a secret)", at, strings.ReplaceAll(o.name, "-", "_"))
 		}
 	}
-	return fmt.Sprintf("%s is no option; did you mean %s?", key, strings.ReplaceAll(nearest(name, names), "-", "_"))
+	meant := nearest(name, names)
+	if !keyShape.MatchString(key) || distance(name, meant) > min(mostEdits, len(name)/3) {
+		return at.String() + "a key is no option, nor nearly one (it is not repeated: it may be a secret)"
+	}
+	return fmt.Sprintf("%s is no option; did you mean %s?", key, strings.ReplaceAll(meant, "-", "_"))
 }
 
 // isSecret reports whether a server's option of that name is one.

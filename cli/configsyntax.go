@@ -56,7 +56,7 @@ func yamlSyntax(err error) error {
 	var unexpected *yaml.UnexpectedNodeTypeError
 	position := at.GetToken().Position
 	if errors.As(err, &unfit) || errors.As(err, &unexpected) {
-		return fmt.Errorf("line %d, column %d: %w", position.Line, position.Column, errNoOptions)
+		return fmt.Errorf("%s%w", place{position.Line, position.Column}, errNoOptions)
 	}
 	return syntaxError("YAML", position.Line, position.Column)
 }
@@ -78,12 +78,7 @@ func jsonSyntax(err error, text []byte) error {
 	return syntaxError("JSON", 0, 0) // it ends too early
 }
 
-// syntaxError says where a file is malformed. Lines and columns count from 1; line
-// 0 is not known.
+// syntaxError says where a file is malformed.
 func syntaxError(format string, line, column int) error {
-	where := ""
-	if line > 0 {
-		where = fmt.Sprintf("line %d, column %d: ", line, column)
-	}
-	return fmt.Errorf("%sno valid %s (what is written there is not repeated: it may be a secret)", where, format)
+	return fmt.Errorf("%sno valid %s (what is written there is not repeated: it may be a secret)", place{line, column}, format)
 }

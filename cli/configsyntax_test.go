@@ -59,6 +59,45 @@ func TestAMalformedFileShowsNothingOfItsSecrets(t *testing.T) {
 	}
 }
 
+// TestAKeyThatMayBeASecretIsNotRepeated has secrets where a key belongs. Of each only
+// its place is said.
+func TestAKeyThatMayBeASecretIsNotRepeated(t *testing.T) {
+	const hidden = "a key is no option, nor nearly one"
+	for name, c := range map[string]struct{ file, text, secret, want string }{
+		"behind a slip":      {"m.yaml", "listen: 127.0.0.1:1\nmetrics_tokn hunter2: x\n", "hunter2", "line 2, column 1: " + hidden},
+		"behind a name":      {"m.yaml", "metrics_token hunter2: x\n", "hunter2", "line 1, column 1: a key with metrics_token and more in its name"},
+		"glued to a slip":    {"m.yaml", "metrics_tokn_hunter2: x\n", "hunter2", "line 1, column 1: " + hidden},
+		"of capitals":        {"m.yaml", "log:\n  format: json\n  Fhunter2: x\n", "hunter2", "line 3, column 3: " + hidden},
+		"of small letters":   {"m.yaml", "5f1d77b00c2191e43de8: x\n", "5f1d", "line 1, column 1: " + hidden},
+		"a short word":       {"m.yaml", "lisa: x\n", "lisa", "line 1, column 1: " + hidden},
+		"a long word":        {"m.yaml", "\"" + strings.Repeat("listen_", 20) + "\": x\n", "listen_listen", "line 1, column 1: " + hidden},
+		"another language's": {"m.yaml", "lïsten: x\n", "lïsten", "line 1, column 1: " + hidden},
+		"an explicit one":    {"m.yaml", "? hunter2\n: y\n", "hunter2", hidden},
+		"by an alias":        {"m.yaml", "log: &l\n  format: json\nhunter2: *l\n", "hunter2", hidden},
+		"flow":               {"m.yaml", "log: {format: json, hunter2: x}\n", "hunter2", "line 1, column 21: " + hidden},
+		"an empty one":       {"m.yaml", "hunter2: {}\n", "hunter2", "line 1, column 1: " + hidden},
+		"TOML":               {"m.toml", "listen = \"127.0.0.1:1\"\n\n  \"hunter2 x\" = 1\n", "hunter2", "line 3, column 3: " + hidden},
+		"a TOML table":       {"m.toml", "[log]\nformat = \"json\"\nhunter2 = 1\n", "hunter2", "line 3, column 1: " + hidden},
+		"a TOML table alone": {"m.toml", "[log.hunter2]\n", "hunter2", "line 1, column 6: " + hidden},
+		"TOML tables":        {"m.toml", "[[hunter2]]\na = 1\n", "hunter2", "line 1, column 3: " + hidden},
+		"a TOML inline":      {"m.toml", "log = {format = \"json\", hunter2.x = 1}\n", "hunter2", "line 1, column 33: " + hidden},
+		"JSON":               {"m.json", "{\"listen\": \"127.0.0.1:1\",\n\t\"hunter2\": 1}", "hunter2", "line 2, column 2: " + hidden},
+		"JSON in JSON":       {"m.json", "{\"log\": {\"format\": \"json\",\n\n \"x\": [{\"a\": 1}],\n  \"hunt\\u0065r2\" : {\"y\": 1}}}", "hunter2", "line 4, column 21: " + hidden},
+	} {
+		path := filepath.Join(t.TempDir(), c.file)
+		if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := readConfigFile(path, ".")
+		if err == nil || !strings.Contains(err.Error(), path+": "+c.want) {
+			t.Errorf("%s: got %v, want %q in it", name, err, c.want)
+		}
+		if err != nil && strings.Contains(strings.ReplaceAll(err.Error(), path, ""), c.secret) {
+			t.Errorf("%s: shows what is in the file: %v", name, err)
+		}
+	}
+}
+
 // TestAMistypedKeyIsNamed: only what is near a secret is kept back.
 func TestAMistypedKeyIsNamed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "m.yaml")

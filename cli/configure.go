@@ -109,7 +109,8 @@ func OptionsPage() string {
 		"`maestro serve` takes each option from its flag `--name`, else from the variable `MAESTRO_NAME`, else from the file that the variable\n" +
 		"`MAESTRO_NAME_FILE` names, else from the configuration file's `name` (`maestro.toml`, `.yaml` or `.json` in the working directory, or\n" +
 		"`--config`), else the preset. In variables and in the file, hyphens are underscores. Secrets have no flag, because others can see\n" +
-		"the arguments of a process; their values may be references to where they are ([secrets](secrets.md)). A key that no option has is refused, with the nearest name. `maestro config check` says everything that\n" +
+		"the arguments of a process; their values may be references to where they are ([secrets](secrets.md)). A key that no option has is refused:\n" +
+		"with the nearest name where it looks like a slip, else by line and column alone, because it may be a secret. `maestro config check` says everything that\n" +
 		"is wrong at once, `maestro config print` what holds and why.\n\n" +
 		"| option | preset | value | |\n|---|---|---|---|\n")
 	for _, o := range serveOptions {
