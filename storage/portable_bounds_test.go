@@ -17,6 +17,39 @@ import (
 	"maestro/tracking"
 )
 
+// TestAnImportKeepsToLimits has one more of everything than may be.
+func TestAnImportKeepsToLimits(t *testing.T) {
+	s, tenant, name := full(t, false)
+	use, err := s.TenantByID(background, tenant.scope.Tenant())
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := newDirectory(t)
+	for resource, limits := range map[string]ImportLimits{
+		"users": {MaxUsers: ptr(use.Use.Users - 1)}, "projects": {MaxProjects: ptr(use.Use.Projects - 1)},
+		"artifacts": {MaxArtifacts: ptr(use.Use.Artifacts - 1)}, "storage_bytes": {MaxStorageBytes: ptr(use.Use.StorageBytes - 1)},
+	} {
+		for _, dry := range []bool{true, false} {
+			before := tree(t, dir)
+			_, err := ImportTenant(background, ImportTenantOptions{Dir: dir, File: name, Limits: limits, DryRun: dry})
+			wantCode(t, err, problem.LimitReached)
+			if !strings.Contains(err.Error(), resource) {
+				t.Errorf("%v does not name %s", err, resource)
+			}
+			if dry {
+				wantSameFiles(t, before, tree(t, dir))
+			}
+		}
+	}
+	limits := ImportLimits{&use.Use.Users, &use.Use.Projects, &use.Use.Artifacts, &use.Use.StorageBytes}
+	if _, err := ImportTenant(background, ImportTenantOptions{Dir: dir, File: name, Limits: limits}); err != nil {
+		t.Fatal(err)
+	}
+	to := reopenStore(t, dir)
+	_, _, err = to.Tenant(tenant.scope).CreateProject(background, tracking.ProjectFields{Name: "one more", Status: tracking.Planned}, Idempotency{})
+	wantCode(t, err, problem.LimitReached)
+}
+
 // TestNoWholeNumberOfAnArchiveIsOutOfBounds forges each whole number and each time of
 // the rows in turn. A version at the end of the range would be one that no write could
 // ever raise: the row would never change again, nor the user be disabled.

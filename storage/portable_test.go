@@ -1,15 +1,11 @@
 package storage
 
 import (
-	"bytes"
 	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,80 +15,11 @@ import (
 	"pgregory.net/rapid"
 
 	"maestro/auth"
-	"maestro/migrations"
-	"maestro/problem"
 	"maestro/registry"
 	"maestro/storage/archive"
 	"maestro/tenancy"
 	"maestro/tracking"
 )
-
-// leftTables are the tables of tenants' rows that do not go along, each with its
-// reason.
-var leftTables = map[string]string{
-	"sessions":         "a credential",
-	"api_tokens":       "a credential",
-	"links":            "a credential",
-	"hooks":            "its secret is sealed by this installation's key, and its address is this installation's",
-	"hook_deliveries":  "belongs to the hooks",
-	"idempotency_keys": "of requests to this installation, for a day",
-	"import_progress":  "of imports into this installation; names files of its machine",
-	"tenant_use":       "counted anew",
-	"audit_events":     "the trail goes along as a record, in a file of its own",
-	"audit_chains":     "the manifest has the head",
-	"series":           "summed anew from the points",
-	"derived_points":   "the points say which of them are derived",
-	// A table of points, without tenant_id, is in the list of those that go along.
-}
-
-// leftColumns are the columns of those that go along that do not, each with its reason.
-var leftColumns = map[string]map[string]string{
-	"*":      {"tenant_id": "the import says whose the rows are"},
-	"users":  {"email_key": "follows from email", "is_operator": "runs this installation, not the other", "epoch": "of the tokens of this installation"},
-	"blobs":  {"refs": "counted anew"},
-	"points": {"series": "a number of this installation: the project and the type stand in its place"},
-	"artifacts": {"usage_count": "counted anew", "avg_impact_score": "counted anew", "impact_sum": "counted anew", "impact_count": "counted anew",
-		"search_id": "a number of this installation"},
-}
-
-// TestAnArchiveHasEveryTableOfATenant fails when a table of tenants' rows, or a
-// column of one, is added and nobody has decided whether it goes along.
-func TestAnArchiveHasEveryTableOfATenant(t *testing.T) {
-	s := openStore(t)
-	portable := map[string]*portableTable{}
-	for _, table := range portableTables {
-		portable[table.name] = table
-	}
-	tables := tenantTables(t, s)
-	tables[pointTable] = true
-	for name := range tables {
-		if (portable[name] == nil) == (leftTables[name] == "") {
-			t.Errorf("%s must either go along or be left for a reason", name)
-		}
-	}
-	for name, table := range portable {
-		goes := map[string]bool{}
-		for _, c := range table.columns {
-			goes[c.name] = true
-		}
-		err := s.read(background, func(c *conn) error {
-			return c.query(background, "SELECT name FROM pragma_table_info('"+name+"')", nil, func(r row) error {
-				column := r.text(0)
-				left := leftColumns[name][column]
-				if left == "" {
-					left = leftColumns["*"][column]
-				}
-				if goes[column] == (left != "") {
-					t.Errorf("%s.%s must either go along or be left for a reason", name, column)
-				}
-				return nil
-			})
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-}
 
 // fillTenant gives a tenant some of everything. r draws how much, and of what.
 func fillTenant(t testing.TB, s *Store, tenant *Tenant, r func(n int) int) {
@@ -361,48 +288,6 @@ func full(t testing.TB, hashes bool) (s *Store, tenant *Tenant, name string) {
 	return s, tenant, name
 }
 
-// TestNoSecretLeaves looks for every secret of the tenant in the archive.
-func TestNoSecretLeaves(t *testing.T) {
-	s, tenant, _ := full(t, false)
-	err := s.writer.do(background, tenant.scope.Tenant(), func(tx *Tx) error {
-		_, err := tx.exec("UPDATE sessions SET current_hash = $2, previous_hash = $2 WHERE tenant_id = $1", tenant.scope.Tenant(), []byte("hash of a refresh token"))
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	name, _ := exported(t, s, "acme", false)
-	with, _ := exported(t, s, "acme", true)
-	secrets := map[string][]byte{"a hash of a password": []byte(legacyHash), "a hook's secret": []byte("sealed secret")}
-	err = s.read(background, func(c *conn) error {
-		for what, text := range map[string]string{"a refresh token's hash": "SELECT current_hash FROM sessions WHERE tenant_id = $1",
-			"an API token's digest": "SELECT digest FROM api_tokens WHERE tenant_id = $1"} {
-			if err := c.queryRow(text, []any{tenant.scope.Tenant()}, func(r row) { secrets[what] = r.bytes(0) }); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	without, has := read(t, name), read(t, with)
-	for what, secret := range secrets {
-		forms := [][]byte{secret, []byte(hex.EncodeToString(secret))}
-		for _, form := range forms {
-			if bytes.Contains(without, form) {
-				t.Errorf("%s is in the archive", what)
-			}
-			if bytes.Contains(has, form) && what != "a hash of a password" {
-				t.Errorf("%s is in the archive with password hashes", what)
-			}
-		}
-	}
-	if !bytes.Contains(has, []byte(legacyHash)) {
-		t.Error("the hashes of passwords do not go along when they are asked for")
-	}
-}
-
 func read(t testing.TB, name string) []byte {
 	t.Helper()
 	content, err := os.ReadFile(name)
@@ -410,94 +295,6 @@ func read(t testing.TB, name string) []byte {
 		t.Fatal(err)
 	}
 	return content
-}
-
-// TestTheTrailOfBothInstallations: the export is in the trail, which the archive has;
-// the tenant's new trail begins with where it comes from.
-func TestTheTrailOfBothInstallations(t *testing.T) {
-	s, tenant, name := full(t, false)
-	dir := newDirectory(t)
-	report, err := ImportTenant(background, ImportTenantOptions{Dir: dir, File: name})
-	if err != nil {
-		t.Fatal(err)
-	}
-	trail := events(t, tenant, EventFilter{})
-	if head := trail[len(trail)-1]; head.Action != "tenant.export" || head.Link() != report.TrailHead {
-		t.Errorf("the trail ends with %s, and the archive with %+v", head.Action, report.TrailHead)
-	}
-	if got := actions(installationEvents(t, s)); !slices.Contains(got, "tenant.export") {
-		t.Errorf("the installation's trail has %v", got)
-	}
-	to := reopenStore(t, dir)
-	wantSound(t, to)
-	imported := events(t, to.Tenant(tenant.scope), EventFilter{})
-	if len(imported) != 1 || imported[0].Action != "tenant.import" {
-		t.Fatalf("the new trail has %v", actions(imported))
-	}
-	var after map[string]any
-	if err := json.Unmarshal(imported[0].After, &after); err != nil {
-		t.Fatal(err)
-	}
-	want := map[string]any{"source_id": tenant.scope.Tenant().String(), "source_slug": "acme", "last_sequence": float64(report.TrailHead.Sequence),
-		"last_hash": report.TrailHead.Hash.String(), "archive": report.Digest}
-	for name, value := range want {
-		if after[name] != value {
-			t.Errorf("the event says %s is %v, want %v", name, after[name], value)
-		}
-	}
-	if got := actions(installationEvents(t, to)); !slices.Contains(got, "tenant.import") {
-		t.Errorf("the other installation's trail has %v", got)
-	}
-}
-
-// TestWhoComesCannotActOnHisOldRights: nobody is an operator, nobody has a session or
-// token, and tokens of a tenant that was here before do not hold again.
-func TestWhoComesCannotActOnHisOldRights(t *testing.T) {
-	dir := t.TempDir()
-	first := opened(t, dir)
-	tenant := newTenant(t, first, "acme")
-	fillTenant(t, first, tenant, func(n int) int { return n - 1 })
-	operator := newUser("operator@example.com", auth.RoleViewer)
-	operator.IsOperator = true
-	runs := newTenant(t, first, "runs")
-	if _, err := runs.CreateUser(background, runs.scope, *operator, func(auth.RoleBook) error { return nil }); err != nil {
-		t.Fatal(err)
-	}
-	name, _ := exported(t, first, "acme", true)
-	id := tenant.scope.Tenant()
-	old, err := first.TenantState(background, id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := first.DeleteTenant(background, id, nil); err != nil {
-		t.Fatal(err)
-	}
-	closeStore(t, first)
-	// It is still there as a deleted one, which is removed first.
-	report, err := ImportTenant(background, ImportTenantOptions{Dir: dir, File: name})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := reopenStore(t, dir)
-	if report.ID != id {
-		t.Errorf("the tenant has the id %s, want its own, %s", report.ID, id)
-	}
-	now, err := s.TenantState(background, id)
-	if err != nil || now.Epoch <= old.Epoch {
-		t.Errorf("the epoch is %d, and was %d: %v", now.Epoch, old.Epoch, err)
-	}
-	for _, table := range []string{"users WHERE is_operator = 1 AND", "sessions WHERE", "api_tokens WHERE", "links WHERE", "hooks WHERE", "hook_deliveries WHERE", "idempotency_keys WHERE"} {
-		if n := count(t, s, "SELECT count(*) FROM "+table+" tenant_id = $1", id); n != 0 {
-			t.Errorf("%d rows of %s tenant_id came", n, table)
-		}
-	}
-	if report.LeftBehind != (LeftBehind{APITokens: 1, Hooks: 1, Operators: 1}) {
-		t.Errorf("left behind: %+v", report.LeftBehind)
-	}
-	if n := count(t, s, "SELECT count(*) FROM users WHERE tenant_id = $1 AND password_hash IS NOT NULL", id); n != report.Rows["users"] {
-		t.Errorf("%d of %d users have their password", n, report.Rows["users"])
-	}
-	checkIntegrity(t, s)
 }
 
 // opened opens a directory that the test closes itself (closeStore).
@@ -517,79 +314,6 @@ func closeStore(t testing.TB, s *Store) {
 	}
 }
 
-// TestATenantWhoseIDIsTaken is what everybody's default tenant meets: it needs another
-// slug and name, and gets another id. The one that is there stays as it is.
-func TestATenantWhoseIDIsTaken(t *testing.T) {
-	s := openStore(t)
-	found, err := s.TenantBySlug(background, tenancy.DefaultSlug)
-	if err != nil {
-		t.Fatal(err)
-	}
-	newProject(t, s.Tenant(tenancy.Issue(found.ID, tenancy.Actor{Kind: tenancy.ActorSystem})), "mine")
-	name, _ := exported(t, s, tenancy.DefaultSlug, false)
-	dir := newDirectory(t)
-	_, err = ImportTenant(background, ImportTenantOptions{Dir: dir, File: name})
-	wantCode(t, err, problem.Conflict)
-	if !strings.Contains(err.Error(), "--slug") {
-		t.Errorf("%v names no way", err)
-	}
-	_, err = ImportTenant(background, ImportTenantOptions{Dir: dir, File: name, Slug: "moved"})
-	wantCode(t, err, problem.Conflict)
-	if !strings.Contains(err.Error(), "--name") {
-		t.Errorf("%v names no way", err)
-	}
-	o := ImportTenantOptions{Dir: dir, File: name, Slug: "moved", Name: "Moved", DryRun: true}
-	if report, err := ImportTenant(background, o); err != nil || report.Imported {
-		t.Errorf("the trial: %+v, %v", report, err)
-	}
-	o.DryRun = false
-	report, err := ImportTenant(background, o)
-	if err != nil || report.ID == found.ID || report.Source != found.ID || report.Slug != "moved" {
-		t.Fatalf("%+v, %v", report, err)
-	}
-	to := reopenStore(t, dir)
-	if n := count(t, to, "SELECT count(*) FROM projects WHERE tenant_id = $1", report.ID); n != 1 {
-		t.Errorf("%d projects came", n)
-	}
-	if n := count(t, to, "SELECT count(*) FROM projects WHERE tenant_id = $1", found.ID); n != 0 {
-		t.Errorf("%d projects came to the other tenant", n)
-	}
-	checkIntegrity(t, to)
-}
-
-// TestAnImportKeepsToLimits has one more of everything than may be.
-func TestAnImportKeepsToLimits(t *testing.T) {
-	s, tenant, name := full(t, false)
-	use, err := s.TenantByID(background, tenant.scope.Tenant())
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := newDirectory(t)
-	for resource, limits := range map[string]ImportLimits{
-		"users": {MaxUsers: ptr(use.Use.Users - 1)}, "projects": {MaxProjects: ptr(use.Use.Projects - 1)},
-		"artifacts": {MaxArtifacts: ptr(use.Use.Artifacts - 1)}, "storage_bytes": {MaxStorageBytes: ptr(use.Use.StorageBytes - 1)},
-	} {
-		for _, dry := range []bool{true, false} {
-			before := tree(t, dir)
-			_, err := ImportTenant(background, ImportTenantOptions{Dir: dir, File: name, Limits: limits, DryRun: dry})
-			wantCode(t, err, problem.LimitReached)
-			if !strings.Contains(err.Error(), resource) {
-				t.Errorf("%v does not name %s", err, resource)
-			}
-			if dry {
-				wantSameFiles(t, before, tree(t, dir))
-			}
-		}
-	}
-	limits := ImportLimits{&use.Use.Users, &use.Use.Projects, &use.Use.Artifacts, &use.Use.StorageBytes}
-	if _, err := ImportTenant(background, ImportTenantOptions{Dir: dir, File: name, Limits: limits}); err != nil {
-		t.Fatal(err)
-	}
-	to := reopenStore(t, dir)
-	_, _, err = to.Tenant(tenant.scope).CreateProject(background, tracking.ProjectFields{Name: "one more", Status: tracking.Planned}, Idempotency{})
-	wantCode(t, err, problem.LimitReached)
-}
-
 // wantSameFiles compares trees; SQLite's own files may come and go when it is read.
 func wantSameFiles(t testing.TB, before, after map[string]string) {
 	t.Helper()
@@ -602,96 +326,3 @@ func wantSameFiles(t testing.TB, before, after map[string]string) {
 		t.Errorf("files changed:\n%.2000s", diff)
 	}
 }
-
-func TestATenantMovesEncrypted(t *testing.T) {
-	s := openStore(t)
-	newProject(t, newTenant(t, s, "acme"), "hidden words")
-	key, err := age.GenerateX25519Identity()
-	if err != nil {
-		t.Fatal(err)
-	}
-	name, report := exported(t, s, "acme", true, key.Recipient())
-	if bytes.Contains(read(t, name), []byte("hidden words")) || !report.Encrypted {
-		t.Error("the archive is readable")
-	}
-	dir := newDirectory(t)
-	if _, err := ImportTenant(background, ImportTenantOptions{Dir: dir, File: name}); err == nil || !strings.Contains(err.Error(), "--identity") {
-		t.Errorf("without the key: %v", err)
-	}
-	if _, err := ImportTenant(background, ImportTenantOptions{Dir: dir, File: name, Identities: []age.Identity{key}}); err != nil {
-		t.Error(err)
-	}
-}
-
-func TestWhatCannotBeExported(t *testing.T) {
-	s, tenant, name := full(t, false)
-	err := s.ExportTenant(background, "nobody", io.Discard, ExportOptions{})
-	wantCode(t, err, problem.NotFound)
-	if err := s.ExportTenant(background, tenant.scope.Tenant().String(), io.Discard, ExportOptions{}); err != nil {
-		t.Errorf("by its id: %v", err)
-	}
-	_, err = WriteTenantFile(background, name, nil, "", func(io.Writer) error { return nil })
-	wantCode(t, err, problem.Conflict)
-	_, err = ImportTenant(background, ImportTenantOptions{Dir: t.TempDir(), File: filepath.Join(t.TempDir(), "missing")})
-	wantCode(t, err, problem.NotFound)
-	backup, _ := backUp(t, s)
-	_, err = VerifyTenantFile(background, backup, nil, "")
-	wantCode(t, err, problem.Conflict)
-	if !strings.Contains(err.Error(), "maestro restore") {
-		t.Errorf("a backup: %v", err)
-	}
-	if _, err := Restore(background, name, filepath.Join(t.TempDir(), "data"), RestoreOptions{}); err == nil {
-		t.Error("the archive of a tenant is restored as an installation")
-	}
-	// A content that is missing, or not what it was.
-	held := files(t, s)
-	if err := os.WriteFile(filepath.Join(s.dir, blobsName, held[0]), []byte("another"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.ExportTenant(background, "acme", io.Discard, ExportOptions{}); err == nil {
-		t.Error("a damaged content is exported")
-	}
-	dir := t.TempDir()
-	if _, err := Migrate(background, MigrateOptions{Dir: dir, Version: migrations.Newest() - 1}); err != nil {
-		t.Fatal(err)
-	}
-	before := tree(t, dir)
-	wantCode(t, ExportTenantDir(background, dir, "default", io.Discard, ExportOptions{}), problem.Conflict)
-	_, err = ImportTenant(background, ImportTenantOptions{Dir: dir, File: name, DryRun: true})
-	wantCode(t, err, problem.Conflict)
-	wantSameFiles(t, before, tree(t, dir))
-}
-
-// TestContentThatGoesMeanwhileIsExported deletes every artifact when the first byte of
-// the archive is written: the rows were read by then, their content not. It goes
-// afterwards.
-func TestContentThatGoesMeanwhileIsExported(t *testing.T) {
-	s, tenant := filled(t)
-	deleted := false
-	out := writerFunc(func(b []byte) (int, error) {
-		if !deleted {
-			deleted = true
-			for _, a := range allArtifacts(t, tenant) {
-				if err := tenant.DeleteArtifact(background, a.ID, nil); err != nil {
-					t.Error(err)
-				}
-			}
-		}
-		return len(b), nil
-	})
-	name := filepath.Join(t.TempDir(), "acme.tar")
-	report, err := WriteTenantFile(background, name, nil, t.TempDir(), func(file io.Writer) error {
-		return s.ExportTenant(background, "acme", io.MultiWriter(out, file), ExportOptions{})
-	})
-	if err != nil || !deleted || report.Contents != 20 || report.Rows["artifacts"] != 20 {
-		t.Errorf("%+v, %v", report, err)
-	}
-	sweepAll(t, s, 1000)
-	if left := files(t, s); len(left) > 0 {
-		t.Errorf("%d contents are left that nothing refers to", len(left))
-	}
-}
-
-type writerFunc func(b []byte) (int, error)
-
-func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
