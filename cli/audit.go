@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"iter"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -187,24 +186,18 @@ func parseAnchors(texts []string) (anchors []audit.Anchor, err error) {
 	return anchors, nil
 }
 
-// verifyDir asks the server that has the directory, or reads it itself when none
-// has.
 func verifyDir(ctx context.Context, dir string, anchors []audit.Anchor) (reports []storage.ChainReport, err error) {
 	if dir, err = filepath.Abs(dir); err != nil {
 		return nil, err
 	}
-	var used *storage.LockedError
-	switch lock, err := storage.LockDir(dir); {
-	case errors.As(err, &used):
-		return verifyServed(ctx, dir, anchors)
-	case errors.Is(err, os.ErrNotExist):
-		return nil, fmt.Errorf("there is no directory %s", dir)
-	case err != nil:
-		return nil, err
-	default:
-		defer func() { _ = lock.Unlock() }() // nothing was written through it
-	}
-	return storage.VerifyAuditDir(ctx, dir, anchors...)
+	err = onDirectory(dir, func() (err error) {
+		reports, err = verifyServed(ctx, dir, anchors)
+		return err
+	}, func() (err error) {
+		reports, err = storage.VerifyAuditDir(ctx, dir, anchors...)
+		return err
+	})
+	return reports, err
 }
 
 func verifyServed(ctx context.Context, dir string, anchors []audit.Anchor) (reports []storage.ChainReport, err error) {

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -92,33 +91,16 @@ func (a *app) dataDir(cmd *cobra.Command) (string, error) {
 	return filepath.Abs(settings.Data)
 }
 
-// backUp asks the server that has the directory, or reads it itself when none has.
 func (a *app) backUp(ctx context.Context, dir, out string, recipients []age.Recipient) (report storage.BackupReport, err error) {
-	write := func(w io.Writer) error {
+	self := func(w io.Writer) error {
 		_, err := storage.BackupDir(ctx, dir, w, storage.BackupOptions{Version: Version()})
 		return err
 	}
-	var used *storage.LockedError
-	switch lock, err := storage.LockDir(dir); {
-	case errors.As(err, &used):
-		write = func(w io.Writer) error {
-			body, err := control(ctx, dir, "/backup")
-			if err != nil {
-				return err
-			}
-			_, err = io.Copy(w, body)
-			return errors.Join(err, body.Close())
-		}
-	case errors.Is(err, os.ErrNotExist):
-		return report, fmt.Errorf("there is no directory %s", dir)
-	case err != nil:
-		return report, err
-	default:
-		defer func() { _ = lock.Unlock() }() // nothing was written through it
-	}
-	shown := a.showProgress("backing up", -1, true)
-	defer shown.end()
-	return storage.WriteBackupFile(ctx, out, recipients, "", func(w io.Writer) error { return write(io.MultiWriter(w, shown)) })
+	err = a.archiveOf(ctx, dir, "/backup", "backing up", self, func(write func(io.Writer) error) (err error) {
+		report, err = storage.WriteBackupFile(ctx, out, recipients, "", write)
+		return err
+	})
+	return report, err
 }
 
 // addIdentityFlag lets a command read encrypted backups.

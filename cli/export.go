@@ -2,11 +2,8 @@ package cli
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"net/url"
-	"os"
 
 	"filippo.io/age"
 	"github.com/spf13/cobra"
@@ -63,9 +60,6 @@ func (a *app) exportCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := requireInstallation(dir); err != nil {
-				return err
-			}
 			report, err := a.export(cmd.Context(), dir, args[0], out, keys, hashes)
 			if err != nil {
 				return err
@@ -81,36 +75,19 @@ func (a *app) exportCommand() *cobra.Command {
 	return c
 }
 
-// export asks the server that has the directory, or reads it itself when none has.
 func (a *app) export(ctx context.Context, dir, tenant, out string, recipients []age.Recipient, hashes bool) (report storage.TenantReport, err error) {
-	write := func(w io.Writer) error {
+	query := url.Values{"tenant": {tenant}}
+	if hashes {
+		query.Set("password_hashes", "true")
+	}
+	self := func(w io.Writer) error {
 		return storage.ExportTenantDir(ctx, dir, tenant, w, storage.ExportOptions{Version: Version(), PasswordHashes: hashes})
 	}
-	var used *storage.LockedError
-	switch lock, err := storage.LockDir(dir); {
-	case errors.As(err, &used):
-		write = func(w io.Writer) error {
-			query := url.Values{"tenant": {tenant}}
-			if hashes {
-				query.Set("password_hashes", "true")
-			}
-			body, err := control(ctx, dir, "/export?"+query.Encode())
-			if err != nil {
-				return err
-			}
-			_, err = io.Copy(w, body)
-			return errors.Join(err, body.Close())
-		}
-	case errors.Is(err, os.ErrNotExist):
-		return report, fmt.Errorf("there is no directory %s", dir)
-	case err != nil:
-		return report, err
-	default:
-		defer func() { _ = lock.Unlock() }() // what was written through it is on disk
-	}
-	shown := a.showProgress("exporting", -1, true)
-	defer shown.end()
-	return storage.WriteTenantFile(ctx, out, recipients, "", func(w io.Writer) error { return write(io.MultiWriter(w, shown)) })
+	err = a.archiveOf(ctx, dir, "/export?"+query.Encode(), "exporting", self, func(write func(io.Writer) error) (err error) {
+		report, err = storage.WriteTenantFile(ctx, out, recipients, "", write)
+		return err
+	})
+	return report, err
 }
 
 func (a *app) exportVerify() *cobra.Command {
