@@ -2,7 +2,6 @@ package secrets
 
 import (
 	"net/http"
-	"net/http/httptest"
 	"testing"
 	"time"
 )
@@ -20,8 +19,8 @@ func TestAWSGivesASecret(t *testing.T) {
 		reads(t, reader, "awssm://prod/plain", canaryValue)
 		reads(t, reader, "awssm://text-as-binary", canaryValue)
 		reads(t, reader, "awssm://arn:aws:secretsmanager:eu-central-1:123456789012:secret:maestro-AbCdEf#metrics", canaryValue)
-		if a.requests != 5 {
-			t.Errorf("was asked %d times, want 5: once for each secret and stage", a.requests)
+		if n := len(a.seen()); n != 5 {
+			t.Errorf("was asked %d times, want 5: once for each secret and stage", n)
 		}
 	}
 }
@@ -70,46 +69,21 @@ func TestTheSignatureIsLookedAt(t *testing.T) {
 }
 
 func TestAWSFailing(t *testing.T) {
-	elsewhere := 0
-	other := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { elsewhere++ }))
-	t.Cleanup(other.Close)
-	coded := func(status int, code string) func(http.ResponseWriter, *http.Request, int) {
-		return func(w http.ResponseWriter, r *http.Request, _ int) {
+	coded := func(status int, code string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("X-Amzn-ErrorType", code+":http://internal.amazon.com/")
 			w.WriteHeader(status)
 			echo(w, r)
 		}
 	}
-	faults := append(commonFaults(other.URL),
-		fault{"throttled", "too many requests", true, 4, coded(400, "ThrottlingException")},
-		fault{"internal", "failed (500)", true, 4, coded(500, "InternalServiceError")},
-		fault{"an unknown code that is a secret", "does not take the request (400)", false, 1, coded(400, canaryKey)},
-	)
-	for _, f := range faults {
-		t.Run(f.name, func(t *testing.T) {
-			a := newFakeAWS(t)
-			n := 0
-			a.intercept = func(w http.ResponseWriter, r *http.Request) bool {
-				n++
-				f.serve(w, r, n)
-				return true
-			}
-			config := quick(Config{AWS: a.settings()}, nil)
-			if f.tries == triesInTime {
-				config.Timeout = 300 * time.Millisecond
-				config.Wait = pauseShortly
-			}
-			fails(t, NewReader(config), "awssm://maestro#metrics", f.says, f.temporary)
-			a.mu.Lock() // the last try may be under way there
-			defer a.mu.Unlock()
-			if n > f.tries || n == 0 || f.tries != triesInTime && n != f.tries {
-				t.Errorf("was asked %d times, want %d", n, f.tries)
-			}
-		})
-	}
-	if elsewhere > 0 {
-		t.Errorf("the other host was asked %d times", elsewhere)
-	}
+	failing(t, "awssm://maestro#metrics", []fault{
+		{"throttled", "too many requests", true, 4, coded(400, "ThrottlingException")},
+		{"internal", "failed (500)", true, 4, coded(500, "InternalServiceError")},
+		{"an unknown code that is a secret", "does not take the request (400)", false, 1, coded(400, canaryKey)},
+	}, func(t *testing.T) (*fakeService, Config) {
+		a := newFakeAWS(t)
+		return &a.fakeService, Config{AWS: a.settings()}
+	})
 }
 
 func TestAWSIsReachedAsItIsConfiguredOrNotAtAll(t *testing.T) {
@@ -133,7 +107,7 @@ func TestAWSIsReachedAsItIsConfiguredOrNotAtAll(t *testing.T) {
 			t.Setenv("AWS_SECRET_ACCESS_KEY", canaryKey)
 			t.Setenv("AWS_REGION", region)
 			fails(t, NewReader(quick(Config{AWS: settings}, nil)), "awssm://maestro#metrics", test.says, false)
-			if a.requests > 0 {
+			if len(a.seen()) > 0 {
 				t.Error("asked all the same")
 			}
 		})

@@ -9,11 +9,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
@@ -28,23 +26,15 @@ const (
 // the standard ("Create a signed AWS API request") and without the library that
 // the reader uses. Where it refuses, it says all that it knows.
 type fakeAWS struct {
-	*httptest.Server
-	roots   string
+	fakeService
 	session string    // that requests must bear; "" for none
 	clock   time.Time // of the service
-
-	mu        sync.Mutex
-	intercept func(w http.ResponseWriter, r *http.Request) bool
-	requests  int
 }
 
 func newFakeAWS(t *testing.T) *fakeAWS {
 	t.Helper()
 	a := &fakeAWS{clock: now()}
-	a.Server = httptest.NewTLSServer(http.HandlerFunc(a.serve))
-	a.Config.ErrorLog = discard
-	t.Cleanup(a.Close)
-	a.roots = authorityFile(t, a.Server)
+	a.start(t, a.serve)
 	return a
 }
 
@@ -62,14 +52,8 @@ func (a *fakeAWS) refuse(w http.ResponseWriter, status int, code string) {
 }
 
 func (a *fakeAWS) serve(w http.ResponseWriter, r *http.Request) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.requests++
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		return
-	}
-	if a.intercept != nil && a.intercept(w, r) {
 		return
 	}
 	switch {

@@ -1,29 +1,12 @@
 package secrets
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 )
-
-// The canaries: none of them may be in an error.
-const (
-	canaryValue    = "canary-value-5f1d"
-	canaryToken    = "canary-token-77b0"
-	canaryRoleTok  = "canary-approle-token-0c21"
-	canarySecretID = "canary-secret-id-91e4"
-	canaryKey      = "canary-aws-secret-access-key-3d"
-	canarySession  = "canary-aws-session-token-e8"
-)
-
-var canaries = []string{canaryValue, canaryToken, canaryRoleTok, canarySecretID, canaryKey, canarySession}
 
 const roleID = "role-of-maestro"
 
@@ -31,24 +14,16 @@ const roleID = "role-of-maestro"
 // "KV - version 2" and "AppRole auth method"), over TLS. Where it refuses, it says
 // everything that it was sent, and the secret too, as a hostile server would.
 type fakeVault struct {
-	*httptest.Server
-	roots string // file of its authority
-
-	mu        sync.Mutex
-	intercept func(w http.ResponseWriter, r *http.Request) bool // answers in its place
-	requests  []string
-	logins    int
-	valid     map[string]bool // tokens
-	life      int             // of an AppRole's token, in seconds
+	fakeService
+	logins int
+	valid  map[string]bool // tokens
+	life   int             // of an AppRole's token, in seconds
 }
 
 func newFakeVault(t *testing.T) *fakeVault {
 	t.Helper()
 	v := &fakeVault{valid: map[string]bool{canaryToken: true}, life: 3600}
-	v.Server = httptest.NewTLSServer(http.HandlerFunc(v.serve))
-	v.Config.ErrorLog = discard
-	t.Cleanup(v.Close)
-	v.roots = authorityFile(t, v.Server)
+	v.start(t, v.serve)
 	return v
 }
 
@@ -73,17 +48,6 @@ func (v *fakeVault) refuse(w http.ResponseWriter, r *http.Request, status int, e
 }
 
 func (v *fakeVault) serve(w http.ResponseWriter, r *http.Request) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.requests = append(v.requests, r.Method+" "+r.URL.RequestURI())
-	body, err := io.ReadAll(r.Body) // all of it, or nobody sees the client leave
-	if err != nil {
-		return
-	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	if v.intercept != nil && v.intercept(w, r) {
-		return
-	}
 	if r.Header.Get("X-Vault-Request") != "true" {
 		v.refuse(w, r, http.StatusPreconditionFailed, "no X-Vault-Request")
 		return
@@ -152,82 +116,3 @@ func (v *fakeVault) expire() {
 		}
 	}
 }
-
-func (v *fakeVault) seen() []string {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return append([]string(nil), v.requests...)
-}
-
-// faults are what happens to servers of any kind, by name: how a server answers
-// with the n-th request, what the reader says of it, and how often it asks.
-type fault struct {
-	name, says string
-	temporary  bool
-	tries      int
-	serve      func(w http.ResponseWriter, r *http.Request, n int)
-}
-
-// echo writes every secret there is.
-func echo(w http.ResponseWriter, r *http.Request) {
-	fmt.Fprintln(w, strings.Join(canaries, "\n"))
-	_ = r.Header.Write(w)
-}
-
-func commonFaults(elsewhere string) []fault {
-	return []fault{
-		{"429 without a word when", "too many requests", true, 4, func(w http.ResponseWriter, r *http.Request, _ int) { w.WriteHeader(429); echo(w, r) }},
-		{"429 for longer than there is time", "too many requests", true, 1, func(w http.ResponseWriter, r *http.Request, _ int) {
-			w.Header().Set("Retry-After", "7200")
-			w.WriteHeader(429)
-			echo(w, r)
-		}},
-		{"500", "failed (500)", true, 4, func(w http.ResponseWriter, r *http.Request, _ int) { w.WriteHeader(500); echo(w, r) }},
-		{"502 of what stands between", "failed (502)", true, 4, func(w http.ResponseWriter, r *http.Request, _ int) { w.WriteHeader(502); echo(w, r) }},
-		{"redirect to another host", "redirect (307), which is not followed", false, 1, func(w http.ResponseWriter, _ *http.Request, _ int) {
-			w.Header().Set("Location", elsewhere+"/"+canaryToken)
-			w.WriteHeader(307)
-		}},
-		{"redirect to itself", "redirect (301), which is not followed", false, 1, func(w http.ResponseWriter, r *http.Request, _ int) {
-			w.Header().Set("Location", r.URL.RequestURI())
-			w.WriteHeader(301)
-		}},
-		{"truncated JSON", "no whole JSON document", false, 1, func(w http.ResponseWriter, _ *http.Request, _ int) {
-			fmt.Fprint(w, `{"SecretString":"`+canaryValue+`","data":{"data":{"metrics":"`+canaryValue)
-		}},
-		{"no JSON", "no whole JSON document", false, 1, echoOK},
-		{"cut off", "broke the connection off", true, 4, func(w http.ResponseWriter, _ *http.Request, _ int) {
-			w.Header().Set("Content-Length", "1000")
-			fmt.Fprint(w, `{"data":"`+canaryValue)
-		}},
-		{"no HTTP", "broke the connection off", true, 4, func(w http.ResponseWriter, _ *http.Request, _ int) {
-			connection, _, err := w.(http.Hijacker).Hijack()
-			if err == nil {
-				_, _ = connection.Write([]byte(strings.Join(canaries, " ") + "\r\n\r\n"))
-				_ = connection.Close()
-			}
-		}},
-		{"oversized", "more than 1048576 bytes", false, 1, func(w http.ResponseWriter, _ *http.Request, _ int) {
-			fmt.Fprint(w, `{"filler":"`+strings.Repeat(canaryValue, 2<<20/len(canaryValue))+`"}`)
-		}},
-		{"hang", "no whole answer within", true, 3, func(_ http.ResponseWriter, r *http.Request, _ int) {
-			<-r.Context().Done() // the client leaves
-		}},
-		{"slow drip", "no whole answer within", true, 3, func(w http.ResponseWriter, r *http.Request, _ int) {
-			ticker := time.NewTicker(time.Millisecond)
-			defer ticker.Stop()
-			for {
-				select {
-				case <-r.Context().Done():
-					return
-				case <-ticker.C:
-					fmt.Fprint(w, " ")
-					w.(http.Flusher).Flush()
-				}
-			}
-		}},
-		{"418", "does not take the request (418)", false, 1, func(w http.ResponseWriter, r *http.Request, _ int) { w.WriteHeader(418); echo(w, r) }},
-	}
-}
-
-func echoOK(w http.ResponseWriter, r *http.Request, _ int) { echo(w, r) }

@@ -2,7 +2,6 @@ package secrets
 
 import (
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"testing"
 	"time"
@@ -54,40 +53,20 @@ func TestVaultWithoutTheSecret(t *testing.T) {
 // TestVaultFailing has every way in which a server fails, for the read and for the
 // login before it.
 func TestVaultFailing(t *testing.T) {
-	elsewhere := 0
-	other := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { elsewhere++ }))
-	t.Cleanup(other.Close)
-	faults := append(commonFaults(other.URL),
-		fault{"sealed", "is sealed or not ready (503)", true, 4, func(w http.ResponseWriter, _ *http.Request, _ int) {
+	own := []fault{
+		{"sealed", "is sealed or not ready (503)", true, 4, func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(503)
 			_, _ = w.Write([]byte(`{"errors":["Vault is sealed"]}`))
 		}},
-		fault{"standby", "is a standby", true, 4, func(w http.ResponseWriter, r *http.Request, _ int) { w.WriteHeader(473); echo(w, r) }},
-	)
-	for _, f := range faults {
-		for path, settings := range map[string]func(*fakeVault) Vault{"read": (*fakeVault).settings, "login": (*fakeVault).appRole} {
-			t.Run(f.name+" at the "+path, func(t *testing.T) {
-				v := newFakeVault(t)
-				n := 0
-				v.intercept = func(w http.ResponseWriter, r *http.Request) bool {
-					n++
-					f.serve(w, r, n)
-					return true
-				}
-				config := quick(Config{Vault: settings(v)}, nil)
-				if f.tries == triesInTime { // it is waited for
-					config.Timeout = 300 * time.Millisecond
-					config.Wait = pauseShortly
-				}
-				fails(t, NewReader(config), "vault://kv/maestro#metrics", f.says, f.temporary)
-				if got := len(v.seen()); got > f.tries || got == 0 || f.tries != triesInTime && got != f.tries {
-					t.Errorf("was asked %d times, want %d", got, f.tries)
-				}
-			})
-		}
+		{"standby", "is a standby", true, 4, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(473); echo(w, r) }},
 	}
-	if elsewhere > 0 {
-		t.Errorf("the other host was asked %d times", elsewhere)
+	for path, settings := range map[string]func(*fakeVault) Vault{"read": (*fakeVault).settings, "login": (*fakeVault).appRole} {
+		t.Run(path, func(t *testing.T) {
+			failing(t, "vault://kv/maestro#metrics", own, func(t *testing.T) (*fakeService, Config) {
+				v := newFakeVault(t)
+				return &v.fakeService, Config{Vault: settings(v)}
+			})
+		})
 	}
 }
 
