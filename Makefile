@@ -169,7 +169,7 @@ vault: ## secrets from a real Vault in its development mode; needs its program: 
 	@test -x "$(MAESTRO_TEST_VAULT)" || { echo "there is no program to try: MAESTRO_TEST_VAULT=/where/bao or vault is"; exit 1; }
 	MAESTRO_TEST_VAULT=$(abspath $(MAESTRO_TEST_VAULT)) go test ./secrets -run TestTheRealVault -count=1 -v
 
-backupbench: ## a backup of 1 GB under 200 writes a second, and how long they took; fails above 50 ms; minutes
+backupbench: ## a backup of 1.3 GB under 200 writes a second, and how long they took; fails above 50 ms; minutes
 	MAESTRO_BACKUP_BYTES=1000000000 go test ./storage -run "^$$" -bench BackupUnderWrites -benchtime 1x -timeout 30m
 
 clean:

@@ -25,39 +25,39 @@ func againstPeer(ctx context.Context, l *lab) (lines []report.Line, err error) {
 	}
 	defer l.stopping(server, &err)
 	l.say("seed the peer")
-	pocketbase, other, err := l.servePeer(ctx, p.set, true)
+	pocketbase, population, err := l.servePeer(ctx, p.set, true)
 	if err != nil {
 		return nil, err
 	}
 	defer l.stopping(pocketbase, &err)
 	l.say("seed the peer without its log")
-	silent, same, err := l.servePeer(ctx, p.set, false)
+	unlogged, unloggedPopulation, err := l.servePeer(ctx, p.set, false)
 	if err != nil {
 		return nil, err
 	}
-	defer l.stopping(silent, &err)
+	defer l.stopping(unlogged, &err)
 
 	pairs := []struct {
-		what                 string
-		target               *report.Target
-		ours, theirs, silent load.Next // silent: for the peer without its log
+		what                   string
+		target                 *report.Target
+		ours, theirs, unlogged load.Next
 	}{
-		{"view", peerViewTarget, viewProject(p.tenants), other.View(), same.View()},
-		{"list", peerListTarget, listProjects(p.tenants), other.List(), same.List()},
-		{"create", peerCreateTarget, createProject(p.tenants), other.Create(), same.Create()},
+		{"view", peerViewTarget, viewProject(p.tenants), population.View(), unloggedPopulation.View()},
+		{"list", peerListTarget, listProjects(p.tenants), population.List(), unloggedPopulation.List()},
+		{"create", peerCreateTarget, createProject(p.tenants), population.Create(), unloggedPopulation.Create()},
 	}
 	for _, pair := range pairs {
 		all, err := l.interleave(ctx, "peer",
 			overHTTP(pair.what+", maestro", server, clients, pair.ours),
 			overHTTP(pair.what+", pocketbase", pocketbase, clients, pair.theirs),
-			overHTTP(pair.what+", pocketbase without log", silent, clients, pair.silent),
+			overHTTP(pair.what+", pocketbase without log", unlogged, clients, pair.unlogged),
 		)
 		if err != nil {
 			return lines, err
 		}
 		lines = append(lines,
 			report.Line{Measure: pair.what + " against PocketBase", Value: all[0].over(all[1], rate), Unit: report.Ratio, Target: pair.target},
-			report.Line{Measure: pair.what + " against it without its log", Value: all[0].over(all[2], rate), Unit: report.Ratio})
+			report.Line{Measure: pair.what + " against PocketBase without its log", Value: all[0].over(all[2], rate), Unit: report.Ratio})
 	}
 	return lines, nil
 }

@@ -272,9 +272,12 @@ func readConfigFile(path, dir string) (layer, error) {
 	return found, nil
 }
 
-// mostEdits is how many letters of a key may be mistaken for it to be repeated: more
-// are no slip, and what was meant may be a secret.
-const mostEdits = 3
+// A key is repeated as a slip of an option's name when at most mostEdits of its
+// letters, and at most one in lettersPerEdit, are wrong. More may be a secret.
+const (
+	mostEdits      = 3
+	lettersPerEdit = 3
+)
 
 // keyShape is what the names of options are made of, with dots where they are nested.
 var keyShape = regexp.MustCompile(`^[a-z0-9_.-]{1,64}$`)
@@ -289,7 +292,7 @@ func unknownKey(key, name string, names []string, at place) string {
 		}
 	}
 	meant := nearest(name, names)
-	if !keyShape.MatchString(key) || distance(name, meant) > min(mostEdits, len(name)/3) {
+	if !keyShape.MatchString(key) || distance(name, meant) > min(mostEdits, len(name)/lettersPerEdit) {
 		return at.String() + "a key is no option, nor nearly one (it is not repeated: it may be a secret)"
 	}
 	return fmt.Sprintf("%s is no option; did you mean %s?", key, strings.ReplaceAll(meant, "-", "_"))

@@ -14,7 +14,8 @@ import (
 // is not known.
 type place struct{ line, column int }
 
-// String is empty where the place is not known.
+// String goes before a sentence about what stands there. It is empty where the place
+// is not known.
 func (p place) String() string {
 	if p.line == 0 {
 		return ""
@@ -22,8 +23,8 @@ func (p place) String() string {
 	return fmt.Sprintf("line %d, column %d: ", p.line, p.column)
 }
 
-// places are those of the keys of a file, by the names of the keys that they are in
-// and their own, with dots between. Of a key that is there twice it is the first.
+// places holds where each key of a file stands, by its path with dots between; where a
+// key is there twice, the first place.
 type places map[string]place
 
 func (p places) note(path string, at place) {
@@ -57,6 +58,7 @@ func within(path, key string) string {
 	return path + "." + key
 }
 
+// ofYAML notes the keys of a node, whose own path is given.
 func (p places) ofYAML(node ast.Node, path string) {
 	switch n := node.(type) {
 	case *ast.MappingNode:
@@ -72,41 +74,45 @@ func (p places) ofYAML(node ast.Node, path string) {
 	}
 }
 
+// ofTOML notes the keys of a file. go-toml tells their places only through its unstable
+// package.
 func (p places) ofTOML(text []byte) {
-	var parser unstable.Parser
-	parser.Reset(text)
+	var reader unstable.Parser
+	reader.Reset(text)
 	table := ""
-	for parser.NextExpression() {
-		switch node := parser.Expression(); node.Kind {
+	for reader.NextExpression() {
+		switch node := reader.Expression(); node.Kind {
 		case unstable.Table, unstable.ArrayTable:
-			table = p.ofTOMLKey(&parser, node, "")
+			table = p.ofTOMLKey(&reader, node, "")
 		case unstable.KeyValue:
-			p.ofTOMLValue(&parser, node, table)
+			p.ofTOMLValue(&reader, node, table)
 		}
 	}
 }
 
 // ofTOMLKey notes where the last part of a dotted key stands, and returns its path.
-func (p places) ofTOMLKey(parser *unstable.Parser, node *unstable.Node, path string) string {
+func (p places) ofTOMLKey(reader *unstable.Parser, node *unstable.Node, path string) string {
 	var last place
 	for keys := node.Key(); keys.Next(); {
 		path = within(path, string(keys.Node().Data))
-		at := parser.Shape(keys.Node().Raw).Start
+		at := reader.Shape(keys.Node().Raw).Start
 		last = place{at.Line, at.Column}
 	}
 	p.note(path, last)
 	return path
 }
 
-func (p places) ofTOMLValue(parser *unstable.Parser, node *unstable.Node, path string) {
-	path = p.ofTOMLKey(parser, node, path)
+// ofTOMLValue notes the key of a value and, in a table, those in it.
+func (p places) ofTOMLValue(reader *unstable.Parser, node *unstable.Node, path string) {
+	path = p.ofTOMLKey(reader, node, path)
 	if value := node.Value(); value.Kind == unstable.InlineTable {
 		for members := value.Children(); members.Next(); {
-			p.ofTOMLValue(parser, members.Node(), path)
+			p.ofTOMLValue(reader, members.Node(), path)
 		}
 	}
 }
 
+// ofJSON notes the keys of the value that comes next.
 func (p places) ofJSON(decoder *json.Decoder, text []byte, path string) {
 	opened, err := decoder.Token()
 	if err != nil || opened != json.Delim('{') && opened != json.Delim('[') {

@@ -74,6 +74,7 @@ func TestAKeyThatMayBeASecretIsNotRepeated(t *testing.T) {
 		"another language's": {"m.yaml", "lïsten: x\n", "lïsten", "line 1, column 1: " + hidden},
 		"an explicit one":    {"m.yaml", "? hunter2\n: y\n", "hunter2", hidden},
 		"by an alias":        {"m.yaml", "log: &l\n  format: json\nhunter2: *l\n", "hunter2", hidden},
+		"one edit too many":  {"m.yaml", "log_formatwxyz: 1\n", "wxyz", "line 1, column 1: " + hidden},
 		"flow":               {"m.yaml", "log: {format: json, hunter2: x}\n", "hunter2", "line 1, column 21: " + hidden},
 		"an empty one":       {"m.yaml", "hunter2: {}\n", "hunter2", "line 1, column 1: " + hidden},
 		"TOML":               {"m.toml", "listen = \"127.0.0.1:1\"\n\n  \"hunter2 x\" = 1\n", "hunter2", "line 3, column 3: " + hidden},
@@ -98,14 +99,15 @@ func TestAKeyThatMayBeASecretIsNotRepeated(t *testing.T) {
 	}
 }
 
-// TestAMistypedKeyIsNamed: only what is near a secret is kept back.
+// TestAMistypedKeyIsNamed: a slip of an option's name is repeated, with the option.
 func TestAMistypedKeyIsNamed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "m.yaml")
-	if err := os.WriteFile(path, []byte("log:\n  fromat: json\nmetric_token: x\n"), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte("log:\n  fromat: json\nmetric_token: x\nlog_formatxyz: json\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	_, err := readConfigFile(path, ".")
-	for _, want := range []string{"log.fromat is no option; did you mean log_format?", "metric_token is no option; did you mean metrics_token?"} {
+	for _, want := range []string{"log.fromat is no option; did you mean log_format?", "metric_token is no option; did you mean metrics_token?",
+		"log_formatxyz is no option; did you mean log_format?"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q in it", err, want)
 		}

@@ -69,8 +69,9 @@ const waitingForDisk = 2
 // spareProcessors lets requests run on all cores beside those threads. Go gives a
 // thread's processor away only some time into its system call, and the writer,
 // back from the disk, would queue for one behind the requests that it answered.
-// What is sized by the number of processors comes before. GOMAXPROCS, where it is
-// set, is left to decide.
+// The readers and the hashing of passwords are sized before; the workers that learn
+// (package insight) are two more for it. GOMAXPROCS, where it is set, is left to
+// decide. Go does not follow a changed CPU quota of the container any more.
 func spareProcessors(lookup func(string) (string, bool)) {
 	if _, set := lookup("GOMAXPROCS"); !set {
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + waitingForDisk)

@@ -27,7 +27,8 @@ func (s *Server) sendExport(w http.ResponseWriter, r *http.Request) {
 // refusalTrailer holds why an answer that had begun is not whole.
 const refusalTrailer = "Maestro-Refusal"
 
-// maxTrailedRunes bounds the detail in it. Clients refuse trailers of more than 4 KiB.
+// maxTrailedRunes bounds the detail in it. Go's client
+// refuses trailers of more than its 4 KiB of buffer (net/http, body.readTrailer).
 const maxTrailedRunes = 500
 
 // sendArchive sends what write writes. One that cannot be finished ends with the

@@ -39,7 +39,7 @@ type BackupOptions struct {
 	// as it is, which nobody may have open.
 	Revocations func(path string) error
 
-	sync func(*os.File) error // of the database's copy; (*os.File).Sync unless set
+	sync func(*os.File) error // in tests: of the database's copy; (*os.File).Sync unless set
 }
 
 // Backup writes an archive of the whole data directory, as it was at one moment,
@@ -201,7 +201,9 @@ func (b *backup) addBlobs(ctx context.Context, database string) error {
 }
 
 // copyDatabase writes a copy of one snapshot of a database, on a connection of its
-// own, so that nobody waits for it. It returns the version of the schema.
+// own, so that nobody waits for it. sync puts each piece of the copy on disk before
+// the next is written; SQLite does it for the last. It returns the version of the
+// schema.
 func copyDatabase(ctx context.Context, from, to string, sync func(*os.File) error) (schema int64, err error) {
 	file, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600) // SQLite would take the mode from the umask
 	if err != nil {

@@ -34,8 +34,8 @@ var (
 )
 
 // unmapped is the pragma of a connection that reads a large file through and is closed
-// while others work. SQLite unmaps a file with the mutex held that every transaction of
-// the process takes: closing the connection that had copied a database of 0.9 GB kept
+// while others work. SQLite unmaps a file (unixClose) with the mutex held that every
+// transaction of the process takes (unixShmBarrier): closing the connection that had copied a database of 0.9 GB kept
 // all writes waiting for 34 ms.
 const unmapped = "mmap_size(0)"
 

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"filippo.io/age"
@@ -69,7 +70,7 @@ func (s *Store) ExportTenant(ctx context.Context, tenant string, out io.Writer, 
 		return err
 	}
 	defer s.files.keepAll()()
-	c, err := s.connect([]string{"query_only(1)", unmapped})
+	c, err := s.connect(append(slices.Clone(readerPragmas), unmapped))
 	if err != nil {
 		return err
 	}

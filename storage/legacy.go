@@ -54,7 +54,8 @@ type LegacyTable struct {
 }
 
 // ImportLegacy brings the rows of an older system's database into a tenant, with
-// their ids. Limits of the tenant are raised to admit them. It goes on where an
+// their ids. Limits of the tenant are raised to admit them; the fixed bounds of a
+// project (boundedRows) are not: a row above one is a misfit. It goes on where an
 // import of the same source into the same tenant was stopped. At the end every
 // row is read again on both sides and compared.
 func ImportLegacy(ctx context.Context, o LegacyOptions) (report []LegacyTable, err error) {

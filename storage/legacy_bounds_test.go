@@ -56,10 +56,10 @@ func TestAnImportHoldsToTheBoundsOfAProject(t *testing.T) {
 	}
 	want := []string{usageTable + " " + dashed(31) + " project_id refers to nothing, or a value that must be there is missing"}
 	for n := range tooManyUsages {
-		want = append(want, fmt.Sprintf("%s 40000000-0000-4000-8000-%012x the project %s has 10000 usages, and there may be no more", usageTable, registry.MaxUsages-1+n, dashed(10)))
+		want = append(want, fmt.Sprintf("%s 40000000-0000-4000-8000-%012x the project %s has %d usages, and there may be no more", usageTable, registry.MaxUsages-1+n, dashed(10), registry.MaxUsages))
 	}
 	for n := range tooManyMembers {
-		want = append(want, fmt.Sprintf("%s 40000000-0000-4000-8000-%012x the project %s has 1000 members, and there may be no more", memberTable, tracking.MaxMembers-1+n, dashed(10)))
+		want = append(want, fmt.Sprintf("%s 40000000-0000-4000-8000-%012x the project %s has %d members, and there may be no more", memberTable, tracking.MaxMembers-1+n, dashed(10), tracking.MaxMembers))
 	}
 	trial, reasons, err := run(background, true, nil)
 	if err != nil {

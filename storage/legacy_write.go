@@ -90,7 +90,8 @@ func (w *legacyWriter) row(row legacyRow) error {
 	return nil
 }
 
-// insert brings a row in, and returns nil when it cannot.
+// insert brings a row in. One that cannot come in becomes a misfit of r, which is no
+// error.
 func (w *legacyWriter) insert(r *legacyReader, id tenancy.ID, values []any) error {
 	if w.table.name == "process_metrics" {
 		return w.insertPoint(values)
@@ -104,7 +105,7 @@ func (w *legacyWriter) insert(r *legacyReader, id tenancy.ID, values []any) erro
 	if fits, err := w.tellApart(r, id, values); err != nil || !fits {
 		return err
 	}
-	if full, err := w.full(r, values); err != nil || full {
+	if fits, err := w.takePlace(r, values); err != nil || !fits {
 		return err
 	}
 	places := ""
@@ -125,12 +126,12 @@ func (w *legacyWriter) insert(r *legacyReader, id tenancy.ID, values []any) erro
 	return nil
 }
 
-// full makes a row a misfit whose project has as many of its table as there may be.
-// Otherwise it counts the row, which comes in.
-func (w *legacyWriter) full(r *legacyReader, values []any) (bool, error) {
+// takePlace counts a row that its project has room for, and makes any other a misfit.
+// Of the imported tables only those are bounded that belong to a project.
+func (w *legacyWriter) takePlace(r *legacyReader, values []any) (bool, error) {
 	bounded, ok := boundedRows[w.table.name]
 	if !ok {
-		return false, nil
+		return true, nil
 	}
 	project := tenancy.ID(values[slices.Index(w.table.columns, "project_id")].([]byte))
 	held, counted := w.held[project]
@@ -142,10 +143,10 @@ func (w *legacyWriter) full(r *legacyReader, values []any) (bool, error) {
 	if held >= bounded.limit {
 		r.misfits = []misfit{{"", r.row, fmt.Sprintf("the project %s has %d %s, and there may be no more", project, held, bounded.name)}}
 		w.held[project] = held
-		return true, nil
+		return false, nil
 	}
 	w.held[project] = held + 1
-	return false, nil
+	return true, nil
 }
 
 // tellApart gives a row another name when its own is taken: the older system did

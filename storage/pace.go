@@ -17,8 +17,8 @@ const (
 	syncEvery  = 1 << 20 // bytes that are written before they are put on disk
 	removeStep = 8 << 20 // bytes that are freed at a time
 
-	// paceSteps is how many steps SQLite's machine makes between two looks at a file
-	// that it writes: some 16 rows.
+	// paceSteps is how many steps SQLite's machine makes between two looks at the size
+	// of the copy: some 16 rows, far below syncEvery unless they are large.
 	paceSteps = 64
 )
 
@@ -37,24 +37,27 @@ func (p *pacedFile) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// growth is a file that a statement writes, which waits every syncEvery bytes until
-// what the file grew by is on disk.
+// growth is a file that a statement writes. The statement waits every syncEvery bytes
+// until they are on disk.
 type growth struct {
 	file   *os.File
 	sync   func(*os.File) error
 	synced int64
-	err    error // that ended the statement
+	err    error // why the statement was ended
 }
 
-// pace is for onProgress.
+// pace puts on disk what the file grew by, and reports whether the statement may go
+// on. When it may not, err says why. SQLite calls it (onProgress).
 func (g *growth) pace() (goOn bool) {
 	info, err := g.file.Stat()
 	if err == nil && info.Size()-g.synced >= syncEvery {
 		g.synced = info.Size()
 		err = g.sync(g.file)
 	}
-	g.err = err
-	return err == nil
+	if err != nil {
+		g.err = err
+	}
+	return g.err == nil
 }
 
 // removeGently removes a directory and all that is in it, large files in pieces.

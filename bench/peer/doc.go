@@ -4,8 +4,8 @@
 // only.
 //
 // It is given every fairness that its configuration offers: an index that fits the
-// list and no total counted. It keeps a log of requests as it comes, written behind
-// the answers, which can be left out. Its durability is its own default,
+// list and no total counted. As it comes it keeps a log of requests, written behind
+// the answers; Serve can leave it out. Its durability is its own default,
 // synchronous=NORMAL, which is less than the product promises: what it acknowledged
 // in the last moments can be lost in a power cut.
 package peer
