@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -258,6 +259,10 @@ func readConfigFile(path, dir string) (layer, error) {
 		value := keys.Get(key)
 		if value == nil {
 			failure.Problems = append(failure.Problems, path+": "+key+" has no value: write one or leave it out")
+			continue
+		}
+		if kind := reflect.TypeOf(value).Kind(); kind == reflect.Slice || kind == reflect.Map {
+			failure.Problems = append(failure.Problems, path+": "+where[key].String()+key+" must be one value, several with commas between where it takes them")
 			continue
 		}
 		found[name] = fmt.Sprint(value)

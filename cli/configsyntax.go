@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/parser"
 	"github.com/pelletier/go-toml/v2"
 )
 
@@ -18,11 +19,15 @@ func parseConfig(extension string, text []byte) (tree map[string]any, err error)
 	case ".toml":
 		err = tomlSyntax(toml.Unmarshal(text, &tree))
 	case ".yaml", ".yml":
-		err = yamlSyntax(yaml.Unmarshal(text, &tree))
+		if err = yamlSyntax(yaml.Unmarshal(text, &tree)); err == nil {
+			err = oneYAML(text)
+		}
 	case ".json":
 		decoder := json.NewDecoder(bytes.NewReader(text))
 		decoder.UseNumber()
-		err = jsonSyntax(decoder.Decode(&tree), text)
+		if err = jsonSyntax(decoder.Decode(&tree), text); err == nil {
+			err = oneJSON(decoder, text)
+		}
 	default:
 		err = errors.New("must end in .toml, .yaml or .json")
 	}
@@ -61,15 +66,43 @@ func yamlSyntax(err error) error {
 	return syntaxError("YAML", position.Line, position.Column)
 }
 
+// oneYAML refuses documents behind the first, which nobody would read.
+func oneYAML(text []byte) error {
+	file, err := parser.ParseBytes(text, 0)
+	if err != nil {
+		return yamlSyntax(err)
+	}
+	for _, further := range file.Docs[min(1, len(file.Docs)):] {
+		if further.Body != nil {
+			at := further.Body.GetToken().Position
+			return fmt.Errorf("%sa second document, where one is read", place{at.Line, at.Column})
+		}
+	}
+	return nil
+}
+
+// oneJSON refuses what stands behind the value that decoder read.
+func oneJSON(decoder *json.Decoder, text []byte) error {
+	rest := text[decoder.InputOffset():]
+	if rest = bytes.TrimLeft(rest, " \t\r\n"); len(rest) == 0 {
+		return nil
+	}
+	return jsonError(text, len(text)-len(rest))
+}
+
+// jsonError says that the byte at offset is wrong.
+func jsonError(text []byte, offset int) error {
+	before := text[:offset]
+	return syntaxError("JSON", bytes.Count(before, []byte("\n"))+1, len(before)-bytes.LastIndexByte(before, '\n'))
+}
+
 func jsonSyntax(err error, text []byte) error {
 	if err == nil {
 		return nil
 	}
 	var malformed *json.SyntaxError
 	if errors.As(err, &malformed) && malformed.Offset > 0 && malformed.Offset <= int64(len(text)) {
-		before := text[:malformed.Offset-1] // Offset counts the byte that is wrong
-		line := bytes.Count(before, []byte("\n")) + 1
-		return syntaxError("JSON", line, len(before)-bytes.LastIndexByte(before, '\n'))
+		return jsonError(text, int(malformed.Offset)-1) // Offset counts the byte that is wrong
 	}
 	var unfit *json.UnmarshalTypeError
 	if errors.As(err, &unfit) {

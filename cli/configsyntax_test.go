@@ -99,6 +99,31 @@ func TestAKeyThatMayBeASecretIsNotRepeated(t *testing.T) {
 	}
 }
 
+// TestAValueThatIsNoneIsNotRepeated has secrets in lists, tables and behind the end,
+// where a wrong indent puts them.
+func TestAValueThatIsNoneIsNotRepeated(t *testing.T) {
+	const several = " must be one value"
+	for name, c := range map[string]struct{ file, text, want string }{
+		"YAML, a list":          {"m.yaml", "trusted_proxy:\n  - vault_token: hunter2\n", "line 1, column 1: trusted_proxy" + several},
+		"YAML, a list of texts": {"m.yaml", "root_secret: [hunter2, x]\n", "line 1, column 1: root_secret" + several},
+		"YAML, an empty table":  {"m.yaml", "metrics_token: {}\n", "line 1, column 1: metrics_token" + several},
+		"YAML, two documents":   {"m.yaml", "listen: 127.0.0.1:1\n---\nhunter2: 1\n", "line 3, column "},
+		"TOML, a list":          {"m.toml", "backup_recipient = [{metrics_token = \"hunter2\"}]\n", "line 1, column 1: backup_recipient" + several},
+		"TOML, tables":          {"m.toml", "[[listen]]\nhunter2 = 1\n", "line 1, column 3: listen" + several},
+		"JSON, a list":          {"m.json", "{\"log\": {\"level\": [{\"hunter2\": 1}]}}", "line 1, column 10: log.level" + several},
+		"JSON, and more":        {"m.json", "{\"listen\": \"127.0.0.1:1\"}\n hunter2 {", "line 2, column 2: no valid JSON"},
+	} {
+		path := filepath.Join(t.TempDir(), c.file)
+		if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := readConfigFile(path, ".")
+		if err == nil || !strings.Contains(err.Error(), path+": "+c.want) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: got %v, want %q in it, and no secret", name, err, c.want)
+		}
+	}
+}
+
 // TestAMistypedKeyIsNamed: a slip of an option's name is repeated, with the option.
 func TestAMistypedKeyIsNamed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "m.yaml")

@@ -73,7 +73,7 @@ const waitingForDisk = 2
 // (package insight) are two more for it. GOMAXPROCS, where it is set, is left to
 // decide. Go does not follow a changed CPU quota of the container any more.
 func spareProcessors(lookup func(string) (string, bool)) {
-	if _, set := lookup("GOMAXPROCS"); !set {
+	if text, _ := lookup("GOMAXPROCS"); text == "" {
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + waitingForDisk)
 	}
 }
