@@ -27,27 +27,35 @@ func (s *Server) sendExport(w http.ResponseWriter, r *http.Request) {
 // refusalTrailer holds why an answer that had begun is not whole.
 const refusalTrailer = "Maestro-Refusal"
 
-// maxTrailedRunes bounds the detail in it. Go's client
-// refuses trailers of more than its 4 KiB of buffer (net/http, body.readTrailer).
+// maxTrailedRunes bounds the detail in it. Go's client refuses trailers of more than
+// its 4 KiB of buffer (net/http, body.readTrailer).
 const maxTrailedRunes = 500
 
 // sendArchive sends what write writes. One that cannot be finished ends with the
 // trailer that says why, for a client that takes trailers (ReadLateRefusal); for any
 // other it ends the connection, so that nobody takes it for whole.
 func (s *Server) sendArchive(w http.ResponseWriter, r *http.Request, what string, write func(io.Writer) error) {
+	if !r.ProtoAtLeast(1, 1) { // there nothing tells the end of an answer from its breaking off
+		sendRefusal(w, problem.New(problem.Malformed, "An archive is sent over HTTP/1.1."))
+		return
+	}
 	trailers := r.Header.Get("TE") == "trailers"
 	w.Header().Set("Content-Type", "application/x-tar")
 	if trailers { // said before the first byte, or a short answer has no room for one
 		w.Header().Set("Trailer", refusalTrailer)
 	}
 	sent := &sentWriter{to: w}
-	err := write(sent)
-	if err == nil {
+	cause := write(sent)
+	if cause == nil {
 		return
 	}
-	s.log.Error("the "+what+" that was asked for on the socket failed", "error", err)
+	s.log.Error("the "+what+" that was asked for on the socket failed", "error", cause)
+	err := cause
 	if errors.Is(err, context.Canceled) { // not by the client: one that is gone reads no answer
-		err = problem.New(problem.Unavailable, "The server stops.")
+		var other *problem.Error
+		if err = problem.New(problem.Unavailable, "The server stops."); errors.As(cause, &other) {
+			err = other
+		}
 	}
 	switch {
 	case !sent.any:

@@ -30,6 +30,7 @@ func TestAnArchiveThatBreaksOffSaysWhy(t *testing.T) {
 		"a limit":           {fmt.Errorf("x: %w", &problem.Error{Code: problem.LimitReached, Detail: "d", Limit: &problem.Limit{Resource: "members", Limit: 1, Current: 2}}), &problem.Error{Code: problem.LimitReached, Detail: "d", Limit: &problem.Limit{Resource: "members", Limit: 1, Current: 2}}},
 		"a broken trail":    {fmt.Errorf("x: %w", &audit.Fault{Tenant: &tenant, Sequence: 3, Reason: "it is missing"}), &audit.Fault{Tenant: &tenant, Sequence: 3, Reason: "it is missing"}},
 		"the server stops":  {fmt.Errorf("x: %w", context.Canceled), problem.New(problem.Unavailable, "The server stops.")},
+		"full and stopping": {errors.Join(context.Canceled, full("d")), full("d")},
 		"a defect":          {errors.New("secret"), problem.New(problem.Internal, "Internal error. The server's log says why.")},
 		"a long story":      {full(strings.Repeat("\x01", 5000)), full(strings.Repeat("\x01", maxTrailedRunes) + "…")},
 		"many wrong values": {&problem.Error{Code: problem.Validation, Detail: "d", Violations: make([]problem.Violation, 100)}, problem.New(problem.Validation, "d")},
@@ -85,5 +86,20 @@ func TestATrailerThatIsNoneIsAFailure(t *testing.T) {
 	response := &http.Response{Trailer: http.Header{refusalTrailer: {"{"}}}
 	if err := ReadLateRefusal(response); problem.CodeOf(err) != problem.Internal || err == nil {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestNoArchiveOverHTTP10: there a broken-off answer ends as a whole one does.
+func TestNoArchiveOverHTTP10(t *testing.T) {
+	w := newWorld(t)
+	request := httptest.NewRequest("GET", "/backup", nil)
+	request.Proto, request.ProtoMajor, request.ProtoMinor = "HTTP/1.0", 1, 0
+	answer := httptest.NewRecorder()
+	w.server.sendArchive(answer, request, "backup", func(io.Writer) error {
+		t.Error("an archive was begun")
+		return nil
+	})
+	if answer.Code != http.StatusBadRequest {
+		t.Errorf("got %d %s, want %d", answer.Code, answer.Body, http.StatusBadRequest)
 	}
 }
