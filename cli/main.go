@@ -36,11 +36,29 @@ func Version() string {
 // and returns its exit code. The first SIGINT or SIGTERM asks it to end; the
 // second ends it.
 func Main() int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := untilSignal()
 	defer stop()
-	context.AfterFunc(ctx, stop) // so that the next signal has its own effect again
 	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, lookup: os.LookupEnv, environment: os.Environ()}
 	return a.run(ctx, os.Args[1:])
+}
+
+// untilSignal returns a context that ends at the first SIGINT or SIGTERM, which is its
+// cause, or with stop. Once it has ended the next signal has its own effect again:
+// with signal.NotifyContext one that came at once was lost.
+func untilSignal() (ctx context.Context, stop func()) {
+	ctx, end := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		select {
+		case came := <-signals:
+			signal.Stop(signals)
+			end(fmt.Errorf("%v signal received: %w", came, context.Canceled))
+		case <-ctx.Done():
+			signal.Stop(signals)
+		}
+	}()
+	return ctx, func() { end(nil) }
 }
 
 // app is one run of the program.
