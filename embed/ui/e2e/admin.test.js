@@ -180,6 +180,7 @@ describe("roles", () => {
     assert.equal(await matrix.getByRole("checkbox", { name: "Reviewer: Create projects" }).count(), 0);
     await accessible(other.page, "roles, locked");
     await other.page.getByRole("link", { name: "Users" }).click();
+    await other.page.getByRole("table", { name: "Users" }).waitFor(); // a key before goes to the page that is left
     await other.page.keyboard.press("c");
     const admin = other.page.getByRole("checkbox", { name: /^Tenant admin/ });
     await admin.waitFor();
