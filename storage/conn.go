@@ -25,8 +25,8 @@ type conn struct {
 // number some hundred; filtered lists make the rest.
 const maxStatements = 1000
 
-func openConn(path string, pragmas []string) (*conn, error) {
-	d, err := openDatabase(path, pragmas)
+func openConn(path, files string, pragmas []string) (*conn, error) {
+	d, err := openDatabase(path, files, pragmas)
 	if err != nil {
 		return nil, classify(err)
 	}
