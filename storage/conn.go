@@ -197,7 +197,7 @@ type row struct {
 	at int // position of its first column
 }
 
-func (r row) null(i int) bool         { return r.s.columnType(r.at+i) == sqlite3.SQLITE_NULL }
+func (r row) null(i int) bool         { return r.s.columnNull(r.at + i) }
 func (r row) text(i int) string       { return string(r.s.columnBytes(r.at + i)) }
 func (r row) int(i int) int64         { return r.s.columnInt(r.at + i) }
 func (r row) bool(i int) bool         { return r.int(i) != 0 }

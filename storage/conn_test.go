@@ -7,6 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"modernc.org/libc"
+	sqlite3 "modernc.org/sqlite/lib"
+
 	"maestro/problem"
 	"maestro/tenancy"
 )
@@ -102,5 +105,57 @@ func TestAQueryWithinAnInterruptedOneFailsWithTheContext(t *testing.T) {
 	})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("failed with %v, want the context's error", err)
+	}
+}
+
+func TestColumnsAreWhatSQLiteSays(t *testing.T) {
+	c, err := openConn(":memory:", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := c.close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	const every = `SELECT 1, -9223372036854775808, 1.5, -0.0, 9e999, 'text', '', 'é' || char(0) || 'x', x'00ff', x'', zeroblob(3), NULL,
+		CAST('12' AS INTEGER), CAST(7 AS REAL), '42', '1.5 apples', x'3432', 3.99, max(2, 3.0), hex(zeroblob(100)), count(*)`
+	if _, err := c.exec("CREATE TEMP TABLE kinds (i INTEGER, r REAL, t TEXT, b BLOB) STRICT"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.exec("INSERT INTO kinds VALUES (0, 0, '', x''), (1, 1, '1', x'31'), (-1, 2.5, 'é', zeroblob(9)), (NULL, NULL, NULL, NULL), (1 << 40, 1 << 40, $1, $2)",
+		strings.Repeat("x", 10_000), []byte{0, 1}); err != nil {
+		t.Fatal(err)
+	}
+	rows := 0
+	for _, text := range []string{every, "SELECT i, r, t, b, r + 0, i || t FROM kinds", "SELECT r, i FROM kinds ORDER BY r, i", "SELECT DISTINCT t, b FROM kinds UNION ALL SELECT b, t FROM kinds"} {
+		err := c.query(background, text, nil, func(r row) error {
+			rows++
+			for i := range r.s.columns {
+				// The flags are looked at before SQLite's functions, which may convert the value.
+				null, number, float, bytes := r.null(i), r.int(i), r.float(i), string(r.s.columnBytes(i))
+				tls, h, column := r.s.d.tls, r.s.handle, int32(i)
+				if want := sqlite3.Xsqlite3_column_type(tls, h, column) == sqlite3.SQLITE_NULL; null != want {
+					t.Errorf("%s, column %d: got null %v", text, i, null)
+				}
+				if want := sqlite3.Xsqlite3_column_int64(tls, h, column); number != want {
+					t.Errorf("%s, column %d: got %d, want %d", text, i, number, want)
+				}
+				if want := sqlite3.Xsqlite3_column_double(tls, h, column); float != want {
+					t.Errorf("%s, column %d: got %v, want %v", text, i, float, want)
+				}
+				start := sqlite3.Xsqlite3_column_blob(tls, h, column)
+				if want := libc.GoBytes(start, int(sqlite3.Xsqlite3_column_bytes(tls, h, column))); bytes != string(want) {
+					t.Errorf("%s, column %d: got %q, want %q", text, i, bytes, want)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if rows != 1+5+5+10 {
+		t.Errorf("got %d rows", rows)
 	}
 }

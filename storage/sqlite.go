@@ -14,7 +14,7 @@ import (
 	"maestro/tenancy"
 )
 
-// This file is the only one that speaks to SQLite's C interface, as it was
+// This file and columns.go are the only ones that speak to SQLite's C interface, as it was
 // translated to Go. database/sql and the driver on top of it open every
 // connection with a mutex, which is taken for every column read, look up every
 // parameter by its name, and box every value: for a page of fifty projects that
@@ -160,6 +160,7 @@ type statement struct {
 	handle  uintptr
 	order   []int // of each parameter: the argument that goes there
 	columns int
+	row     uintptr // the first value of the row it stands on
 	running bool
 	buffer  uintptr
 	size    int
@@ -212,6 +213,7 @@ func (s *statement) reset() { sqlite3.Xsqlite3_reset(s.d.tls, s.handle) }
 func (s *statement) step() (row bool, err error) {
 	switch rc := sqlite3.Xsqlite3_step(s.d.tls, s.handle); rc {
 	case sqlite3.SQLITE_ROW:
+		s.row = sqlite3.Xsqlite3_column_value(s.d.tls, s.handle, 0)
 		return true, nil
 	case sqlite3.SQLITE_DONE:
 		return false, nil
@@ -313,28 +315,6 @@ func (s *statement) keep(text string, used *int) uintptr {
 	copy(unsafe.Slice((*byte)(pointer(at)), len(text)+1), text)
 	*used += len(text)
 	return at
-}
-
-func (s *statement) columnType(i int) int32 {
-	return sqlite3.Xsqlite3_column_type(s.d.tls, s.handle, int32(i))
-}
-
-func (s *statement) columnInt(i int) int64 {
-	return sqlite3.Xsqlite3_column_int64(s.d.tls, s.handle, int32(i))
-}
-
-func (s *statement) columnFloat(i int) float64 {
-	return sqlite3.Xsqlite3_column_double(s.d.tls, s.handle, int32(i))
-}
-
-// columnBytes returns the column's bytes, valid until the next step.
-func (s *statement) columnBytes(i int) []byte {
-	p := sqlite3.Xsqlite3_column_blob(s.d.tls, s.handle, int32(i))
-	n := sqlite3.Xsqlite3_column_bytes(s.d.tls, s.handle, int32(i))
-	if p == 0 || n == 0 {
-		return []byte{}
-	}
-	return unsafe.Slice((*byte)(pointer(p)), n)
 }
 
 // pointer makes an address of SQLite's memory, which Go's collector does not
