@@ -157,15 +157,15 @@ func (l *listing) page(ctx context.Context, s *Store, tenant tenancy.ID, p Page,
 		}
 		after = &at
 	}
-	n, next := 0, ""
+	n, full := 0, false
 	var last position
 	take := func(r row) error {
-		if n == p.Limit {
-			next = s.encodeCursor(tenant, l.name, sort, last)
+		if full = n == p.Limit; full {
 			return nil
 		}
-		n++
-		last = position{Value: r.value(0), ID: r.id(1)}
+		if n++; n == p.Limit {
+			last = position{Value: r.value(0), ID: r.id(1)}
+		}
 		each(r.from(2))
 		return nil
 	}
@@ -188,7 +188,7 @@ func (l *listing) page(ctx context.Context, s *Store, tenant tenancy.ID, p Page,
 			}
 			if until != nil {
 				text, args := l.statement(tenant, look{filters: of.filters, until: until}, key, descending, after, p.Limit+1)
-				if err := c.query(watched, text, args, take); err != nil || next != "" {
+				if err := c.query(watched, text, args, take); err != nil || full {
 					return err
 				}
 				after = until
@@ -201,7 +201,10 @@ func (l *listing) page(ctx context.Context, s *Store, tenant tenancy.ID, p Page,
 		text, args := l.statement(tenant, by, key, descending, after, p.Limit+1-n)
 		return c.query(watched, text, args, take)
 	})
-	return next, err
+	if err != nil || !full {
+		return "", err
+	}
+	return s.encodeCursor(tenant, l.name, sort, last), nil
 }
 
 // second is how the rest of a page is looked for where the first rows of the order
