@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strconv"
 	"sync"
 	"unicode/utf16"
@@ -39,6 +40,11 @@ var jsonFormat = huma.Format{
 			b = bytes.TrimSuffix(encoded.Bytes(), []byte("\n"))
 		}
 		*buffer = b
+		// What is longer than package http's buffer would go out in chunks, by one
+		// system call more.
+		if answer, ok := w.(http.ResponseWriter); ok {
+			answer.Header()["Content-Length"] = []string{strconv.Itoa(len(b))}
+		}
 		_, err := w.Write(b)
 		return err
 	},

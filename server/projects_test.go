@@ -261,3 +261,19 @@ func TestProjectsAreFoundByTheWordsOfNameAndDescription(t *testing.T) {
 		}
 	}
 }
+
+// A page is longer than package http's buffer, so its length is not told by itself.
+func TestALongAnswerTellsItsLength(t *testing.T) {
+	w := newWorld(t)
+	for i := range 12 {
+		w.acme.send("POST", "/projects", fmt.Sprintf(`{"name":"Churn %d","description":%q}`, i, strings.Repeat("x", 1000))).want(201)
+	}
+	page := w.acme.send("GET", "/projects", "", "Accept-Encoding", "identity").want(200)
+	if got, want := page.header.Get("Content-Length"), fmt.Sprint(len(page.body)); got != want || len(page.body) < 12_000 {
+		t.Errorf("Content-Length is %q of %s bytes", got, want)
+	}
+	packed := w.acme.send("GET", "/projects", "", "Accept-Encoding", "gzip").want(200)
+	if got := packed.header.Get("Content-Length"); packed.header.Get("Content-Encoding") != "gzip" || got != "" && got != fmt.Sprint(len(packed.body)) {
+		t.Errorf("Content-Length is %q of %d bytes in gzip", got, len(packed.body))
+	}
+}
