@@ -124,13 +124,16 @@ func (t *Tenant) CreateProject(ctx context.Context, fields tracking.ProjectField
 		return p, false, err
 	}
 	id := tenancy.NewID()
-	err = t.write(ctx, func(tx *Tx) error {
+	err = t.writer.doAgain(ctx, t.scope.Tenant(), func(tx *Tx) error {
+		tx.actFor(t.scope)
+		if err := t.requireThere(tx); err != nil {
+			return err
+		}
 		made, found, err := t.replayed(tx, request)
 		if err != nil {
 			return err
 		}
-		if found {
-			replayed = true
+		if replayed = found; found {
 			p, err = t.project(tx.conn, made)
 			return err
 		}

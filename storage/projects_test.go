@@ -63,6 +63,51 @@ func TestProjectNamesAreUniqueInTheirTenant(t *testing.T) {
 	}
 }
 
+// Creates share a savepoint, and of those that race for a name all but one are refused:
+// each of the others is there once, counted once and in the trail once.
+func TestRefusedCreatesAmongOthers(t *testing.T) {
+	s := openStore(t)
+	tenants := []*Tenant{newTenant(t, s, "acme"), newTenant(t, s, "beta")}
+	const names = 150
+	release := hold(t, s)
+	var made atomic.Int64
+	var racers sync.WaitGroup
+	for i := range 2 * names * len(tenants) {
+		racers.Go(func() {
+			name := fmt.Sprint("project ", i/len(tenants)%names)
+			p, _, err := tenants[i%len(tenants)].CreateProject(background, tracking.ProjectFields{Name: name, Status: tracking.Abandoned}, Idempotency{})
+			switch {
+			case err == nil && p.Name == name:
+				made.Add(1)
+			case problem.CodeOf(err) != problem.Conflict:
+				t.Errorf("%q: %v", p.Name, err)
+			}
+		})
+	}
+	if err := release(); err != nil {
+		t.Fatal(err)
+	}
+	racers.Wait()
+	if want := int64(names * len(tenants)); made.Load() != want {
+		t.Errorf("%d creates were acknowledged, want %d", made.Load(), want)
+	}
+	for _, tenant := range tenants {
+		id := tenant.scope.Tenant()
+		for what, query := range map[string]string{
+			"rows":            "SELECT count(*) FROM projects WHERE tenant_id = $1",
+			"projects":        "SELECT projects FROM tenant_use WHERE tenant_id = $1",
+			"project changes": "SELECT project_changes FROM tenant_use WHERE tenant_id = $1",
+			"history changes": "SELECT history_changes FROM tenant_use WHERE tenant_id = $1",
+			"events":          "SELECT count(*) FROM audit_events WHERE tenant_id = $1 AND action = 'project.create'",
+		} {
+			if n := count(t, s, query, id); n != names {
+				t.Errorf("%s: %d, want %d", what, n, names)
+			}
+		}
+	}
+	wantSound(t, s)
+}
+
 func TestARepeatedCreateMakesOneProject(t *testing.T) {
 	tenant := newTenant(t, openStore(t), "acme")
 	fields := tracking.ProjectFields{Name: "once", Status: tracking.Planned}

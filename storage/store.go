@@ -25,25 +25,34 @@ const selectTenantThere = `SELECT 1 FROM tenants WHERE id = $1 AND deleted_at IS
 // since the caller was authenticated gets not-found.
 func (t *Tenant) write(ctx context.Context, f func(*Tx) error) error {
 	return t.writeAs(ctx, t.scope, func(tx *Tx) error {
-		there, err := tx.exists(selectTenantThere, t.scope.Tenant())
-		if err != nil {
+		if err := t.requireThere(tx); err != nil {
 			return err
-		}
-		if !there {
-			return notFound(errNoRow, "tenant")
 		}
 		return f(tx)
 	})
 }
 
+func (t *Tenant) requireThere(tx *Tx) error {
+	there, err := tx.exists(selectTenantThere, t.scope.Tenant())
+	if err == nil && !there {
+		err = notFound(errNoRow, "tenant")
+	}
+	return err
+}
+
 // writeAs runs f in the turn of the scope's tenant, for the scope's actor.
 func (s *Store) writeAs(ctx context.Context, scope tenancy.Scope, f func(*Tx) error) error {
 	return s.writer.do(ctx, scope.Tenant(), func(tx *Tx) error {
-		if actor := scope.Actor(); tx.origin == nil && actor.Kind != tenancy.ActorSystem {
-			tx.origin = &audit.Origin{Actor: actor, Tenant: scope.Tenant()}
-		}
+		tx.actFor(scope)
 		return f(tx)
 	})
+}
+
+// actFor has what is recorded be by the scope's actor, where no request says who asks.
+func (tx *Tx) actFor(scope tenancy.Scope) {
+	if actor := scope.Actor(); tx.origin == nil && actor.Kind != tenancy.ActorSystem {
+		tx.origin = &audit.Origin{Actor: actor, Tenant: scope.Tenant()}
+	}
 }
 
 // Match is a precondition on the object's change counter, from If-Match. Nil

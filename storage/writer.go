@@ -27,6 +27,14 @@ const (
 	maxGroup     = 512
 	maxGroupTime = 5 * time.Millisecond
 
+	// maxShared is how many writes share a savepoint. SQLite keeps in memory what each
+	// page that they change was before.
+	maxShared = 64
+
+	// carefully is how many writes get a savepoint of their own after a shared one had
+	// to be undone: where many fail, few are run twice.
+	carefully = 512
+
 	retryAfter = time.Second
 )
 
@@ -54,6 +62,7 @@ func (tx *Tx) undo() {
 	for _, f := range slices.Backward(tx.undone) {
 		f()
 	}
+	tx.undone = nil
 }
 
 // write is one request waiting for, or in, a transaction.
@@ -61,6 +70,7 @@ type write struct {
 	tenant  tenancy.ID
 	origin  *audit.Origin
 	run     func(*Tx) error
+	again   bool        // run may be called anew when all that it did was undone
 	claimed atomic.Bool // by the writer, to run it; or by the caller, to give up
 	done    chan error
 	tx      Tx
@@ -81,6 +91,9 @@ type writer struct {
 	queued  int
 	closing bool
 	stopped chan struct{}
+
+	shared  []*write // that ran in the savepoint that is open: none where none is
+	careful int      // how many more writes get a savepoint of their own
 
 	gone   func() error          // why nothing may be committed, or nil
 	broken atomic.Pointer[error] // why the last transaction was not committed; nil once one is
@@ -125,7 +138,18 @@ func newWriter(c *conn, now func() time.Time, gone func() error, paused func(*co
 // without a trace. A context that ends before f began withdraws it; once begun,
 // do waits for its end.
 func (w *writer) do(ctx context.Context, tenant tenancy.ID, f func(*Tx) error) error {
-	r := &write{tenant: tenant, origin: audit.OriginOf(ctx), run: f, done: make(chan error, 1)}
+	return w.wait(ctx, &write{tenant: tenant, origin: audit.OriginOf(ctx), run: f})
+}
+
+// doAgain is do for an f that may be run more than once, all that it did being undone
+// in between: it must set whatever it sets outside from the beginning, and return the
+// failure of any statement. It shares a savepoint with others like it.
+func (w *writer) doAgain(ctx context.Context, tenant tenancy.ID, f func(*Tx) error) error {
+	return w.wait(ctx, &write{tenant: tenant, origin: audit.OriginOf(ctx), run: f, again: true})
+}
+
+func (w *writer) wait(ctx context.Context, r *write) error {
+	r.done = make(chan error, 1)
 	if err := w.enqueue(r); err != nil {
 		return err
 	}
@@ -228,9 +252,8 @@ func (w *writer) transact(first *write, group []*write) []*write {
 	now := tenancy.TimeOf(start)
 	for r := first; r != nil; {
 		group = append(group, r)
-		r.tx = Tx{conn: w.conn, Now: now, origin: r.origin, trail: w.trail}
-		var broken error
-		if r.err, broken = w.attempt(r); broken != nil {
+		r.tx.Now = now
+		if broken := w.attempt(r); broken != nil {
 			return w.abandon(group, broken)
 		}
 		if len(group) == maxGroup || w.now().Sub(start) > maxGroupTime {
@@ -238,7 +261,10 @@ func (w *writer) transact(first *write, group []*write) []*write {
 		}
 		r = w.next(false)
 	}
-	err := w.trail.save(w.conn)
+	err := w.release()
+	if err == nil {
+		err = w.trail.save(w.conn)
+	}
 	if err == nil {
 		err = w.gone()
 	}
@@ -260,23 +286,92 @@ func (w *writer) transact(first *write, group []*write) []*write {
 	return group
 }
 
-// attempt runs one write in its savepoint. err is the write's own failure, which
-// undoes only itself; broken is a transaction that cannot go on.
-func (w *writer) attempt(r *write) (err, broken error) {
-	if _, err := w.conn.exec("SAVEPOINT request"); err != nil {
-		return nil, err
+// attempt runs one write, so that its failure undoes only itself. It returns why
+// the transaction cannot go on.
+func (w *writer) attempt(r *write) (broken error) {
+	if r.again && w.careful == 0 {
+		return w.attemptShared(r)
 	}
-	if err = guard(r); err != nil {
+	w.careful = max(w.careful-1, 0)
+	if broken := w.release(); broken != nil {
+		return broken
+	}
+	return w.attemptAlone(r)
+}
+
+// attemptAlone runs one write in a savepoint of its own.
+func (w *writer) attemptAlone(r *write) (broken error) {
+	if _, err := w.conn.exec("SAVEPOINT request"); err != nil {
+		return err
+	}
+	if w.run(r); r.err != nil {
 		r.tx.undo()
 		if _, undo := w.conn.exec("ROLLBACK TO request"); undo != nil {
 			// SQLite has rolled the whole transaction back: the disk failed.
-			return err, errors.Join(err, undo)
+			return errors.Join(r.err, undo)
 		}
 	}
-	if _, release := w.conn.exec("RELEASE request"); release != nil {
-		return err, release
+	_, err := w.conn.exec("RELEASE request")
+	return err
+}
+
+// attemptShared runs one write in a savepoint that it shares with those before it.
+// A savepoint has SQLite copy every page that is changed in it, once: writes that
+// change the same pages are cheaper together. When one fails, all of them are undone
+// and run again, in their order, each alone: the failure then undoes only itself.
+func (w *writer) attemptShared(r *write) (broken error) {
+	if len(w.shared) == maxShared {
+		if broken := w.release(); broken != nil {
+			return broken
+		}
 	}
-	return err, nil
+	if len(w.shared) == 0 {
+		if _, err := w.conn.exec("SAVEPOINT request"); err != nil {
+			return err
+		}
+	}
+	w.shared = append(w.shared, r)
+	if w.run(r); r.err == nil {
+		return nil
+	}
+	w.careful = carefully
+	for _, s := range slices.Backward(w.shared) {
+		s.tx.undo()
+	}
+	if _, undo := w.conn.exec("ROLLBACK TO request"); undo != nil {
+		return errors.Join(r.err, undo)
+	}
+	undone := slices.Clone(w.shared)
+	if broken := w.release(); broken != nil {
+		return broken
+	}
+	for _, s := range undone {
+		if broken := w.attemptAlone(s); broken != nil {
+			return broken
+		}
+	}
+	return nil
+}
+
+// release closes the shared savepoint, if one is open: what ran in it stays.
+func (w *writer) release() error {
+	if len(w.shared) == 0 {
+		return nil
+	}
+	w.forgetShared()
+	_, err := w.conn.exec("RELEASE request")
+	return err
+}
+
+func (w *writer) forgetShared() {
+	clear(w.shared)
+	w.shared = w.shared[:0]
+}
+
+// run runs the write's function from the beginning.
+func (w *writer) run(r *write) {
+	r.tx = Tx{conn: w.conn, Now: r.tx.Now, origin: r.origin, trail: w.trail}
+	r.err = guard(r)
 }
 
 // guard runs the write's function and turns a panic into its error, so that one
@@ -302,6 +397,7 @@ func (w *writer) abandon(group []*write, cause error) []*write {
 		}
 	}
 	w.trail.forget()
+	w.forgetShared()
 	return group
 }
 

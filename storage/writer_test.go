@@ -8,6 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
+
 	"maestro/problem"
 	"maestro/tenancy"
 )
@@ -35,6 +39,18 @@ func queue(t *testing.T, s *Store, tenant tenancy.ID, f func(*Tx) error) (result
 	}
 	return r.done
 }
+
+// queueAgain is queue for a write that may share a savepoint.
+func queueAgain(t *testing.T, s *Store, tenant tenancy.ID, f func(*Tx) error) (result <-chan error) {
+	t.Helper()
+	r := &write{tenant: tenant, run: f, again: true, done: make(chan error, 1)}
+	if err := s.writer.enqueue(r); err != nil {
+		t.Fatal(err)
+	}
+	return r.done
+}
+
+type queueing func(*testing.T, *Store, tenancy.ID, func(*Tx) error) <-chan error
 
 func put(name string) func(*Tx) error {
 	return func(tx *Tx) error {
@@ -73,6 +89,11 @@ func TestWritesThatWaitShareOneCommit(t *testing.T) {
 }
 
 func TestAFailedWriteUndoesOnlyItself(t *testing.T) {
+	t.Run("alone", func(t *testing.T) { testAFailedWrite(t, queue) })
+	t.Run("in a savepoint that is shared", func(t *testing.T) { testAFailedWrite(t, queueAgain) })
+}
+
+func testAFailedWrite(t *testing.T, queue queueing) {
 	s := openStandingStore(t)
 	refusal := errors.New("refused after it wrote")
 	release := hold(t, s)
@@ -115,18 +136,32 @@ func TestAFailedWriteUndoesOnlyItself(t *testing.T) {
 }
 
 func TestATransactionThatBreaksFailsAllInIt(t *testing.T) {
+	for name, failure := range map[string]error{"unnoticed": nil, "noticed": errors.New("the disk failed")} {
+		t.Run(name, func(t *testing.T) { testABrokenTransaction(t, queue, failure) })
+		t.Run(name+", in a savepoint that is shared", func(t *testing.T) { testABrokenTransaction(t, queueAgain, failure) })
+	}
+}
+
+func testABrokenTransaction(t *testing.T, queue queueing, failure error) {
 	s := openStandingStore(t)
 	release := hold(t, s)
-	before := queue(t, s, tenancy.ID{1}, put("before"))
+	undone := 0
+	before := queue(t, s, tenancy.ID{1}, func(tx *Tx) error {
+		tx.OnUndo(func() { undone++ })
+		return put("before")(tx)
+	})
 	breaks := queue(t, s, tenancy.ID{1}, func(tx *Tx) error {
 		_, err := tx.exec("ROLLBACK") // as SQLite does by itself when the disk fails
-		return err
+		return errors.Join(err, failure)
 	})
 	if held := release(); held == nil || <-before == nil || <-breaks == nil {
 		t.Error("acknowledged though the transaction was rolled back")
 	}
 	if has(t, s, "before") {
 		t.Error("refused and there all the same")
+	}
+	if undone != 1 {
+		t.Errorf("undone %d times, want once", undone)
 	}
 	if err := s.writer.do(background, tenancy.ID{1}, put("after")); err != nil {
 		t.Errorf("the writer does not go on: %v", err)
@@ -154,6 +189,113 @@ func TestCommitHooksRunForAcknowledgedWritesOnly(t *testing.T) {
 	<-c
 	if want := []string{"a", "c"}; !slices.Equal(told, want) {
 		t.Errorf("told %v, want %v", told, want)
+	}
+}
+
+// Whatever fails and whoever shares a savepoint: what is acknowledged happened once, in
+// its order and with its hooks; what is refused left nothing, in the database and beside it.
+func TestFailuresAmongSharedWrites(t *testing.T) {
+	s := openStandingStore(t)
+	rapid.Check(t, func(r *rapid.T) {
+		type draw struct{ shares, fails bool }
+		draws := rapid.SliceOfN(rapid.Custom(func(r *rapid.T) draw {
+			return draw{rapid.IntRange(0, 9).Draw(r, "shares") > 0, rapid.IntRange(0, 30).Draw(r, "fails") == 0}
+		}), 1, 2*maxShared+10).Draw(r, "writes")
+		if err := s.writer.do(background, tenancy.ID{}, func(tx *Tx) error {
+			s.writer.careful = 0
+			_, err := tx.exec("DELETE FROM settings WHERE name LIKE 'row %'")
+			return err
+		}); err != nil {
+			r.Fatal(err)
+		}
+		var want, beside, told []string
+		var results []<-chan error
+		release := hold(t, s)
+		for i, d := range draws {
+			name := fmt.Sprintf("row %03d", i)
+			handOver := queue
+			if d.shares {
+				handOver = queueAgain
+			}
+			if !d.fails {
+				want = append(want, name)
+			}
+			results = append(results, handOver(t, s, tenancy.ID{1}, func(tx *Tx) error {
+				beside = append(beside, name)
+				length := len(beside)
+				tx.OnUndo(func() {
+					if len(beside) != length || beside[length-1] != name {
+						r.Errorf("%s is undone and %v was the last", name, beside[len(beside)-1:])
+					}
+					beside = beside[:length-1]
+				})
+				tx.OnCommit(func() { told = append(told, name) })
+				if err := put(name)(tx); err != nil {
+					return err
+				}
+				if d.fails {
+					return errors.New("refused after it wrote")
+				}
+				return nil
+			}))
+		}
+		if err := release(); err != nil {
+			r.Fatal(err)
+		}
+		for i, result := range results {
+			if err := <-result; (err != nil) != draws[i].fails {
+				r.Errorf("write %d: %v, want a failure: %v", i, err, draws[i].fails)
+			}
+		}
+		var rows []string
+		err := s.read(background, func(c *conn) error {
+			return c.query(background, "SELECT name FROM settings WHERE name LIKE 'row %' ORDER BY name", nil, func(row row) error {
+				rows = append(rows, row.text(0))
+				return nil
+			})
+		})
+		if err != nil {
+			r.Fatal(err)
+		}
+		for what, got := range map[string][]string{"rows": rows, "beside the database": beside, "told": told} {
+			if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+				r.Errorf("%s:\n%s", what, diff)
+			}
+		}
+	})
+}
+
+// Where many fail, few are run twice.
+func TestAfterAFailureWritesDoNotShare(t *testing.T) {
+	s := openStandingStore(t)
+	runs := 0
+	release := hold(t, s)
+	var results []<-chan error
+	const writes = 2 * maxShared
+	for i := range writes {
+		results = append(results, queueAgain(t, s, tenancy.ID{1}, func(tx *Tx) error {
+			runs++
+			if i%10 == 9 {
+				return errors.New("no")
+			}
+			return nil
+		}))
+	}
+	if err := release(); err != nil {
+		t.Fatal(err)
+	}
+	for _, result := range results {
+		<-result
+	}
+	if want := writes + 10; runs != want {
+		t.Errorf("%d writes ran %d times, want %d: the first ten twice", writes, runs, want)
+	}
+	var left int
+	if err := s.writer.do(background, tenancy.ID{1}, func(*Tx) error { left = s.writer.careful; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if want := carefully - (writes - 10) - 1; left != want {
+		t.Errorf("%d more writes run alone, want %d", left, want)
 	}
 }
 
