@@ -16,7 +16,7 @@ type resource struct {
 // two updates of one row, and the second finds no room.
 var (
 	users     = resource{"users", takeUsers, readUsers}
-	projects  = resource{"projects", takeProjects, readProjects}
+	projects  = resource{name: "projects", read: readProjects} // takeProject takes one
 	artifacts = resource{"artifacts", takeArtifacts, readArtifacts}
 	bytesHeld = resource{"storage_bytes", takeBytes, readBytes}
 
@@ -31,8 +31,8 @@ const pointBytes = 40
 const (
 	takeUsers = `UPDATE tenant_use SET users = users + $2 WHERE tenant_id = $1 AND users + $2 <=
 		(SELECT max_users FROM tenants WHERE id = $1 AND deleted_at IS NULL)`
-	takeProjects = `UPDATE tenant_use SET projects = projects + $2 WHERE tenant_id = $1 AND projects + $2 <=
-		(SELECT max_projects FROM tenants WHERE id = $1 AND deleted_at IS NULL)`
+	takeProject = `UPDATE tenant_use SET projects = projects + 1, project_changes = project_changes + 1, history_changes = history_changes + $2
+		WHERE tenant_id = $1 AND projects + 1 <= (SELECT max_projects FROM tenants WHERE id = $1 AND deleted_at IS NULL)`
 	takeArtifacts = `UPDATE tenant_use SET artifacts = artifacts + $2 WHERE tenant_id = $1 AND artifacts + $2 <=
 		(SELECT max_artifacts FROM tenants WHERE id = $1 AND deleted_at IS NULL)`
 	takeBytes = `UPDATE tenant_use SET storage_bytes = storage_bytes + $2 WHERE tenant_id = $1 AND storage_bytes + record_bytes + $2 <=
@@ -59,10 +59,16 @@ func (tx *Tx) take(tenant tenancy.ID, r resource, n int64) error {
 	if err != nil || changed == 1 {
 		return err
 	}
+	return tx.noneLeft(tenant, r)
+}
+
+// noneLeft says why a tenant's counter could not be raised: it is at its limit, or the
+// tenant was deleted since the caller was authenticated.
+func (tx *Tx) noneLeft(tenant tenancy.ID, r resource) error {
 	limit := problem.Limit{Resource: r.name}
-	err = tx.queryRow(r.read, []any{tenant}, func(row row) { limit.Current, limit.Limit = row.int(0), row.int(1) })
+	err := tx.queryRow(r.read, []any{tenant}, func(row row) { limit.Current, limit.Limit = row.int(0), row.int(1) })
 	if err != nil {
-		return notFound(err, "tenant") // deleted since the caller was authenticated
+		return notFound(err, "tenant")
 	}
 	return limitReached(limit)
 }

@@ -126,34 +126,33 @@ func (t *Tenant) CreateProject(ctx context.Context, fields tracking.ProjectField
 	id := tenancy.NewID()
 	err = t.writer.doAgain(ctx, t.scope.Tenant(), func(tx *Tx) error {
 		tx.actFor(t.scope)
-		if err := t.requireThere(tx); err != nil {
-			return err
-		}
-		made, found, err := t.replayed(tx, request)
-		if err != nil {
-			return err
-		}
-		if replayed = found; found {
-			p, err = t.project(tx.conn, made)
-			return err
-		}
-		if err := tx.take(t.scope.Tenant(), projects, 1); err != nil {
-			return err
+		if request.Key != "" {
+			if err := t.requireThere(tx); err != nil {
+				return err
+			}
+			made, found, err := t.replayed(tx, request)
+			if err != nil {
+				return err
+			}
+			if replayed = found; found {
+				p, err = t.project(tx.conn, made)
+				return err
+			}
 		}
 		p = tracking.Project{ID: id, TenantID: t.scope.Tenant(), ProjectFields: fields, CreatedBy: t.author(), CreatedAt: tx.Now, UpdatedAt: tx.Now, Version: 1}
+		if err := t.takeProject(tx, &p); err != nil {
+			return err
+		}
 		if err := t.score(tx, nil, &p); err != nil {
 			return err
 		}
-		_, err = tx.exec(insertProject, p.ID, p.TenantID, p.Name, p.Description, p.ProblemClass, string(p.Status), p.ComplexityScore, p.TeamSize,
+		_, err := tx.exec(insertProject, p.ID, p.TenantID, p.Name, p.Description, p.ProblemClass, string(p.Status), p.ComplexityScore, p.TeamSize,
 			p.StartDate, p.CompletionDate, p.ModelPerformance, p.ComputeCost, p.BusinessImpact, encodeAttributes(p.Attributes), encodeObject(p.Metadata),
 			p.SuccessScore, p.CreatedBy, p.CreatedAt)
 		if violates(err, uniqueViolation) {
 			return problem.Wrap(err, problem.Conflict, "A project of that name exists.")
 		}
 		if err != nil {
-			return err
-		}
-		if err := t.projectChanged(tx, nil, &p); err != nil {
 			return err
 		}
 		if err := t.record(tx, audit.ProjectCreate, p.ID, projectChanges(nil, &p)); err != nil {
