@@ -21,6 +21,15 @@ func (t *Tenant) record(tx *Tx, action audit.Action, object tenancy.ID, changes 
 
 func projectChanges(before, after *tracking.Project) *audit.Changes {
 	c, b, a := audit.Between(before, after)
+	return notedProject(c, b, a, encodeAttributes(b.Attributes), encodeAttributes(a.Attributes))
+}
+
+// createdProject is projectChanges for a new project whose attributes are encoded.
+func createdProject(p *tracking.Project, attributes string) *audit.Changes {
+	return notedProject(audit.Created(), new(tracking.Project), p, encodeAttributes(nil), attributes)
+}
+
+func notedProject(c *audit.Changes, b, a *tracking.Project, attributesBefore, attributesAfter string) *audit.Changes {
 	return c.Text("name", b.Name, a.Name).
 		Text("status", string(b.Status), string(a.Status)).
 		TextOrNull("problem_class", b.ProblemClass, a.ProblemClass).
@@ -33,7 +42,7 @@ func projectChanges(before, after *tracking.Project) *audit.Changes {
 		FloatOrNull("business_impact", b.BusinessImpact, a.BusinessImpact).
 		FloatOrNull("success_score", b.SuccessScore, a.SuccessScore).
 		Size("description", b.Description, a.Description).
-		Size("attributes", encodeAttributes(b.Attributes), encodeAttributes(a.Attributes)).
+		Size("attributes", attributesBefore, attributesAfter).
 		Size("metadata", string(b.Metadata), string(a.Metadata))
 }
 

@@ -123,7 +123,7 @@ func (t *Tenant) CreateProject(ctx context.Context, fields tracking.ProjectField
 	if err := fields.Validate(); err != nil {
 		return p, false, err
 	}
-	id := tenancy.NewID()
+	id, attributes := tenancy.NewID(), encodeAttributes(fields.Attributes) // here, and not while others wait
 	err = t.writer.doAgain(ctx, t.scope.Tenant(), func(tx *Tx) error {
 		tx.actFor(t.scope)
 		if request.Key != "" {
@@ -147,7 +147,7 @@ func (t *Tenant) CreateProject(ctx context.Context, fields tracking.ProjectField
 			return err
 		}
 		_, err := tx.exec(insertProject, p.ID, p.TenantID, p.Name, p.Description, p.ProblemClass, string(p.Status), p.ComplexityScore, p.TeamSize,
-			p.StartDate, p.CompletionDate, p.ModelPerformance, p.ComputeCost, p.BusinessImpact, encodeAttributes(p.Attributes), encodeObject(p.Metadata),
+			p.StartDate, p.CompletionDate, p.ModelPerformance, p.ComputeCost, p.BusinessImpact, attributes, encodeObject(p.Metadata),
 			p.SuccessScore, p.CreatedBy, p.CreatedAt)
 		if violates(err, uniqueViolation) {
 			return problem.Wrap(err, problem.Conflict, "A project of that name exists.")
@@ -155,7 +155,7 @@ func (t *Tenant) CreateProject(ctx context.Context, fields tracking.ProjectField
 		if err != nil {
 			return err
 		}
-		if err := t.record(tx, audit.ProjectCreate, p.ID, projectChanges(nil, &p)); err != nil {
+		if err := t.record(tx, audit.ProjectCreate, p.ID, createdProject(&p, attributes)); err != nil {
 			return err
 		}
 		return t.remember(tx, request, p.ID)
