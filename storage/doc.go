@@ -6,7 +6,7 @@
 // SQLite has one writer at a time, so Maestro has one writer goroutine. A request
 // hands it a function; it runs the functions that are waiting inside one
 // transaction, a savepoint each, commits once, and only then acknowledges them
-// all. Acknowledged therefore means on disk, and the cost of the disk is shared.
+// all. Functions that may run again share savepoints (doAgain). Acknowledged therefore means on disk, and the cost of the disk is shared.
 // Tenants take turns in the queue, so a busy one delays itself.
 //
 // # Readers
