@@ -2,15 +2,9 @@ package load
 
 import (
 	"context"
-	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 )
-
-// exchangeTimeout bounds one request, so that a server that hangs is an error and
-// not a benchmark that never ends.
-const exchangeTimeout = 10 * time.Second
 
 // Result is what a closed loop did.
 type Result struct {
@@ -27,6 +21,29 @@ func (r *Result) Rate() float64 {
 		return 0
 	}
 	return float64(r.Requests) / r.Elapsed.Seconds()
+}
+
+// count adds an operation that took so long and ended with err.
+func (r *Result) count(took time.Duration, err error) {
+	if err == nil {
+		r.Requests++
+		r.Latency.Record(took)
+		return
+	}
+	r.Errors++
+	if r.FirstError == "" {
+		r.FirstError = err.Error()
+	}
+}
+
+// merge adds what other counted.
+func (r *Result) merge(other *Result) {
+	r.Requests += other.Requests
+	r.Errors += other.Errors
+	r.Latency.Merge(&other.Latency)
+	if r.FirstError == "" {
+		r.FirstError = other.FirstError
+	}
 }
 
 // Op is one client's next operation.
@@ -48,15 +65,7 @@ func Loop(ctx context.Context, clients int, d time.Duration, newOp func(client i
 			for now := time.Now(); now.Sub(start) < d && ctx.Err() == nil; {
 				err := op()
 				after := time.Now()
-				if err != nil {
-					r.Errors++
-					if r.FirstError == "" {
-						r.FirstError = err.Error()
-					}
-				} else {
-					r.Requests++
-					r.Latency.Record(after.Sub(now))
-				}
+				r.count(after.Sub(now), err)
 				now = after
 			}
 		})
@@ -64,35 +73,7 @@ func Loop(ctx context.Context, clients int, d time.Duration, newOp func(client i
 	running.Wait()
 	all := &Result{Elapsed: time.Since(start)}
 	for i := range results {
-		all.Requests += results[i].Requests
-		all.Errors += results[i].Errors
-		all.Latency.Merge(&results[i].Latency)
-		if all.FirstError == "" {
-			all.FirstError = results[i].FirstError
-		}
+		all.merge(&results[i])
 	}
 	return all, ctx.Err()
-}
-
-// Next appends a client's next request, whole, to buf and returns it. It must not
-// share anything that changes with another client but through atomics.
-type Next func(client int, random *rand.Rand, buf []byte) []byte
-
-// HTTP lets the clients send requests to addr for d, one connection each. A
-// status outside 200..299 is an error.
-func HTTP(ctx context.Context, addr string, clients int, d time.Duration, next Next) (*Result, error) {
-	return Loop(ctx, clients, d, func(client int) (Op, func()) {
-		conn := NewConn(addr, exchangeTimeout)
-		random := rand.New(rand.NewPCG(1, uint64(client)))
-		var request []byte
-		op := func() error {
-			request = next(client, random, request[:0])
-			status, err := conn.Do(request, nil)
-			if err == nil && (status < 200 || status > 299) {
-				err = fmt.Errorf("status %d", status)
-			}
-			return err
-		}
-		return op, conn.Close
-	})
 }
