@@ -47,6 +47,10 @@ func (s dataSet) scaled(by float64) dataSet {
 	return s
 }
 
+// projectKinds is after how many projects everything but their names repeats: the
+// least common multiple of 7 classes, 100 complexities and 12 team sizes.
+const projectKinds = 2100
+
 // project returns the n-th project: about 500 bytes of JSON.
 func project(n int) tracking.ProjectFields {
 	class := []string{"classification", "regression", "nlp", "forecasting", "recommendation", "vision", "clustering"}[n%7]

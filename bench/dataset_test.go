@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"testing"
 )
@@ -39,6 +40,17 @@ func TestScaledSetsStayUsable(t *testing.T) {
 		}
 		if tiny.projects > set.projects || tiny.users > set.users {
 			t.Errorf("%s grew: %+v", set.name, tiny)
+		}
+	}
+}
+
+// A create sends the bytes that encoding the project would give.
+func TestCreatedProjectsAreRenderedAsTheyAreEncoded(t *testing.T) {
+	kinds := renderProjects()
+	for n := int64(1); n < 3*projectKinds; n += 11 {
+		got, want := appendCreated(nil, kinds, n), encode(createdProject(n))
+		if !bytes.Equal(got, want) {
+			t.Fatalf("project %d: got %s, want %s", n, got, want)
 		}
 	}
 }

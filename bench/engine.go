@@ -136,8 +136,12 @@ func (e *engine) creator(ctx context.Context) func(client int) (load.Op, func())
 
 // newProject returns a project whose name no other has.
 func newProject() tracking.ProjectFields {
-	n := created.Add(1)
+	return createdProject(created.Add(1))
+}
+
+// createdProject returns the n-th project that the workloads create.
+func createdProject(n int64) tracking.ProjectFields {
 	fields := project(int(n))
-	fields.Name = fmt.Sprintf("Created %d", n)
+	fields.Name = fmt.Sprint(createdName, n)
 	return fields
 }
