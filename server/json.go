@@ -25,8 +25,12 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 32<<10); return &
 // jsonFormat reads and writes application/json.
 var jsonFormat = huma.Format{
 	Marshal: func(w io.Writer, v any) error {
+		if l, ok := v.(interface{ takeRendered() *[]byte }); ok {
+			if rendered := l.takeRendered(); rendered != nil {
+				return answerJSON(w, rendered)
+			}
+		}
 		buffer := buffers.Get().(*[]byte)
-		defer buffers.Put(buffer)
 		b := (*buffer)[:0]
 		if a, ok := v.(appender); ok {
 			b = a.AppendJSON(b)
@@ -40,13 +44,7 @@ var jsonFormat = huma.Format{
 			b = bytes.TrimSuffix(encoded.Bytes(), []byte("\n"))
 		}
 		*buffer = b
-		// What is longer than package http's buffer would go out in chunks, by one
-		// system call more.
-		if answer, ok := w.(http.ResponseWriter); ok {
-			answer.Header()["Content-Length"] = []string{strconv.Itoa(len(b))}
-		}
-		_, err := w.Write(b)
-		return err
+		return answerJSON(w, buffer)
 	},
 	Unmarshal: func(data []byte, v any) error {
 		if _, untyped := v.(*any); untyped { // the first of the framework's two passes
@@ -60,6 +58,18 @@ var jsonFormat = huma.Format{
 		}
 		return json.Unmarshal(data, v)
 	},
+}
+
+// answerJSON writes a whole body, and puts it back among the buffers.
+func answerJSON(w io.Writer, buffer *[]byte) error {
+	defer buffers.Put(buffer)
+	// What is longer than package http's buffer would go out in chunks, by one
+	// system call more.
+	if answer, ok := w.(http.ResponseWriter); ok {
+		answer.Header()["Content-Length"] = []string{strconv.Itoa(len(*buffer))}
+	}
+	_, err := w.Write(*buffer)
+	return err
 }
 
 func encodeJSON(v any) []byte {

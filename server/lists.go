@@ -18,36 +18,72 @@ func (p PageParams) page(sort string) storage.Page {
 type list[T any] struct {
 	Items      []T     `json:"items"`
 	NextCursor *string `json:"next_cursor" doc:"Asks for the next page; null at the end"`
+
+	rendered *[]byte // the whole page, of buffers, in place of Items; nil for none
 }
 
 func newList[T any](l storage.List[T]) *list[T] {
-	page := &list[T]{Items: l.Items}
-	if l.Next != "" {
-		page.NextCursor = &l.Next
+	return &list[T]{Items: l.Items, NextCursor: cursorOrNil(l.Next)}
+}
+
+func cursorOrNil(next string) *string {
+	if next == "" {
+		return nil
 	}
-	return page
+	return &next
+}
+
+// renderList makes a page of items that are read one after the other, each rendered
+// before the next: none has to outlive its call of each.
+func renderList[T any](read func(each func(*T)) (next string, err error)) (*list[T], error) {
+	buffer := buffers.Get().(*[]byte)
+	b := append((*buffer)[:0], listStart...)
+	next, err := read(func(item *T) { b = appendItem(b, item) })
+	page := &list[T]{NextCursor: cursorOrNil(next), rendered: buffer}
+	*buffer = appendListEnd(b, page.NextCursor)
+	if err != nil {
+		buffers.Put(buffer)
+		return nil, err
+	}
+	return page, nil
 }
 
 // AppendJSON renders the page with its items' own encoder where they have one.
 func (l *list[T]) AppendJSON(b []byte) []byte {
-	b = append(b, `{"items":[`...)
+	b = append(b, listStart...)
 	for i := range l.Items {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		if a, ok := any(&l.Items[i]).(appender); ok {
-			b = a.AppendJSON(b)
-		} else {
-			b = append(b, encodeJSON(&l.Items[i])...)
-		}
+		b = appendItem(b, &l.Items[i])
 	}
+	return appendListEnd(b, l.NextCursor)
+}
+
+// takeRendered returns the page that was rendered while it was read, for once: the
+// buffer is the caller's then. It returns nil for any other.
+func (l *list[T]) takeRendered() (buffer *[]byte) {
+	buffer, l.rendered = l.rendered, nil
+	return buffer
+}
+
+const listStart = `{"items":[`
+
+// appendItem appends an item behind those before it.
+func appendItem[T any](b []byte, item *T) []byte {
+	if b[len(b)-1] != '[' {
+		b = append(b, ',')
+	}
+	if a, ok := any(item).(appender); ok {
+		return a.AppendJSON(b)
+	}
+	return append(b, encodeJSON(item)...)
+}
+
+func appendListEnd(b []byte, next *string) []byte {
 	b = append(b, `],"next_cursor":`...)
-	if l.NextCursor == nil {
+	if next == nil {
 		return append(b, "null}"...)
 	}
 	// Cursors are base64url: nothing in them needs an escape.
-	b = append(b, '"')
-	b = append(b, *l.NextCursor...)
+	b = append(append(b, '"'), *next...)
 	return append(b, `"}`...)
 }
 

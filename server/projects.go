@@ -50,15 +50,18 @@ type listProjectsInput struct {
 }
 
 func (s *Server) listProjects(ctx context.Context, in *listProjectsInput) (*listOutput[tracking.Project], error) {
-	projects, err := s.store.Tenant(who(ctx).Scope).Projects(ctx, in.page(in.Sort), storage.ProjectFilter{
+	filter := storage.ProjectFilter{
 		Status: tracking.Status(in.Status), ProblemClass: in.ProblemClass, MinSuccess: in.MinSuccess.pointer(),
 		CreatedFrom: in.CreatedFrom.pointer(), CreatedUntil: in.CreatedUntil.pointer(),
 		CompletedFrom: in.CompletedFrom.pointer(), CompletedUntil: in.CompletedUntil.pointer(), Text: in.Text,
+	}
+	page, err := renderList(func(each func(*tracking.Project)) (next string, err error) {
+		return s.store.Tenant(who(ctx).Scope).EachProject(ctx, in.page(in.Sort), filter, each)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &listOutput[tracking.Project]{Body: newList(projects)}, nil
+	return &listOutput[tracking.Project]{Body: page}, nil
 }
 
 type createProjectInput struct {

@@ -53,7 +53,7 @@ func BenchmarkProjects(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := t.Projects(context.Background(), Page{Limit: 50}, ProjectFilter{}); err != nil {
+		if _, err := t.EachProject(context.Background(), Page{Limit: 50}, ProjectFilter{}, func(*tracking.Project) {}); err != nil {
 			b.Fatal(err)
 		}
 	}

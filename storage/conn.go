@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"unsafe"
 
 	sqlite3 "modernc.org/sqlite/lib"
 
@@ -212,6 +213,30 @@ func (r row) object(i int) tenancy.Object {
 		return nil
 	}
 	return append(tenancy.Object{}, text...)
+}
+
+// lentText is text without a copy: valid until the next step.
+func (r row) lentText(i int) string {
+	text := r.s.columnBytes(r.at + i)
+	return unsafe.String(unsafe.SliceData(text), len(text))
+}
+
+// lentObject is object likewise.
+func (r row) lentObject(i int) tenancy.Object {
+	text := r.s.columnBytes(r.at + i)
+	if string(text) == "{}" {
+		return nil
+	}
+	return text
+}
+
+// optional reads a column into room, and returns that; nil for NULL.
+func optional[T any](r row, i int, read func(row, int) T, room *T) *T {
+	if r.null(i) {
+		return nil
+	}
+	*room = read(r, i)
+	return room
 }
 
 // value reads a column as what it is: nil, int64, float64, string or []byte.

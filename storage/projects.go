@@ -177,13 +177,16 @@ func (t *Tenant) project(c *conn, id tenancy.ID) (p tracking.Project, err error)
 	return p, notFound(err, "project")
 }
 
-// Projects returns one page of the tenant's projects.
-func (t *Tenant) Projects(ctx context.Context, page Page, f ProjectFilter) (list List[tracking.Project], err error) {
-	list.Items = make([]tracking.Project, 0, min(max(page.Limit, 0), DefaultLimit))
-	list.Next, err = projectList.page(ctx, t.Store, t.scope.Tenant(), page, narrowed{filters: f.conditions(), wide: f.wide()}, func(r row) {
-		list.Items = append(list.Items, readProject(r))
+// EachProject calls each with the projects of one page, one after the other, and
+// returns the cursor of the next page, or "" at the end. A project is valid during
+// its call only, with all that it leads to: the page costs no allocation a project.
+func (t *Tenant) EachProject(ctx context.Context, page Page, f ProjectFilter, each func(*tracking.Project)) (next string, err error) {
+	var p tracking.Project
+	var room projectRoom
+	return projectList.page(ctx, t.Store, t.scope.Tenant(), page, narrowed{filters: f.conditions(), wide: f.wide()}, func(r row) {
+		p = lendProject(r, &room)
+		each(&p)
 	})
-	return list, err
 }
 
 // UpdateProject applies change to the project's fields, in the transaction, so
@@ -272,17 +275,41 @@ func (t *Tenant) DeleteProject(ctx context.Context, id tenancy.ID, match Match) 
 	return err
 }
 
-func readProject(r row) tracking.Project {
+// projectRoom is room for what a project may lack.
+type projectRoom struct {
+	class                                          string
+	complexity, performance, cost, impact, success float64
+	size                                           int64
+	start, completion                              tenancy.Time
+	author                                         tenancy.ID
+}
+
+// lendProject reads a project whose texts are the row's own, and whose optional
+// values lie in room: it is valid until the next step.
+func lendProject(r row, room *projectRoom) tracking.Project {
 	return tracking.Project{
 		ID: r.id(0), TenantID: r.id(1),
 		ProjectFields: tracking.ProjectFields{
-			Name: r.text(2), Description: r.text(3), ProblemClass: r.nullText(4), Status: tracking.Status(r.text(5)),
-			ComplexityScore: r.nullFloat(6), TeamSize: r.nullInt(7), StartDate: r.nullTime(8), CompletionDate: r.nullTime(9),
-			ModelPerformance: r.nullFloat(10), ComputeCost: r.nullFloat(11), BusinessImpact: r.nullFloat(12),
-			Attributes: decodeAttributes(r.text(13)), Metadata: r.object(14),
+			Name: r.lentText(2), Description: r.lentText(3), ProblemClass: optional(r, 4, row.lentText, &room.class), Status: tracking.Status(r.lentText(5)),
+			ComplexityScore: optional(r, 6, row.float, &room.complexity), TeamSize: optional(r, 7, row.int, &room.size),
+			StartDate: optional(r, 8, row.time, &room.start), CompletionDate: optional(r, 9, row.time, &room.completion),
+			ModelPerformance: optional(r, 10, row.float, &room.performance), ComputeCost: optional(r, 11, row.float, &room.cost),
+			BusinessImpact: optional(r, 12, row.float, &room.impact), Attributes: decodeAttributes(r.lentText(13)), Metadata: r.lentObject(14),
 		},
-		SuccessScore: r.nullFloat(15), CreatedBy: r.nullID(16), CreatedAt: r.time(17), UpdatedAt: r.time(18), Version: r.int(19),
+		SuccessScore: optional(r, 15, row.float, &room.success), CreatedBy: optional(r, 16, row.id, &room.author),
+		CreatedAt: r.time(17), UpdatedAt: r.time(18), Version: r.int(19),
 	}
+}
+
+// readProject reads a project to keep.
+func readProject(r row) tracking.Project {
+	p := lendProject(r, new(projectRoom))
+	p.Name, p.Description, p.Status = strings.Clone(p.Name), strings.Clone(p.Description), tracking.Status(strings.Clone(string(p.Status)))
+	if p.ProblemClass != nil {
+		*p.ProblemClass = strings.Clone(*p.ProblemClass)
+	}
+	p.Metadata = slices.Clone(p.Metadata)
+	return p
 }
 
 func encodeAttributes(a tracking.Attributes) string {

@@ -2,6 +2,8 @@ package storage
 
 import (
 	"cmp"
+	"context"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -317,5 +319,61 @@ func TestAnotherTenantsProjectIsNotFound(t *testing.T) {
 	wantCode(t, beta.DeleteProject(background, secret.ID, nil), problem.NotFound)
 	if _, err := acme.Project(background, secret.ID); err != nil {
 		t.Error(err)
+	}
+}
+
+// Projects returns one page of the tenant's projects, to keep.
+func (t *Tenant) Projects(ctx context.Context, page Page, f ProjectFilter) (list List[tracking.Project], err error) {
+	list.Next, err = t.EachProject(ctx, page, f, func(lent *tracking.Project) {
+		var p tracking.Project
+		if err := json.Unmarshal(lent.AppendJSON(nil), &p); err != nil {
+			panic(err)
+		}
+		if len(p.Attributes) == 0 {
+			p.Attributes = nil
+		}
+		if string(p.Metadata) == "{}" {
+			p.Metadata = nil
+		}
+		list.Items = append(list.Items, p)
+	})
+	return list, err
+}
+
+// A page's projects lie one after the other in the same room: what one has must not
+// be seen in the next, which lacks it.
+func TestAProjectOfAPageIsTheProject(t *testing.T) {
+	s := openStore(t)
+	tenant := newTenant(t, s, "acme")
+	class, f, size, at := "nlp", 12.5, int64(3), tenancy.Time(1_700_000_000_000_000)
+	var want []string
+	for i := range 9 {
+		fields := tracking.ProjectFields{Name: fmt.Sprint("é", i), Status: tracking.Planned}
+		if i%2 == 0 {
+			fields = tracking.ProjectFields{
+				Name: fmt.Sprint("full ", i), Description: strings.Repeat("x", 9_000), Status: tracking.Completed, ProblemClass: &class, ComplexityScore: &f, TeamSize: &size,
+				StartDate: &at, CompletionDate: &at, ModelPerformance: new(0.5), ComputeCost: &f, BusinessImpact: &f,
+				Attributes: tracking.Attributes{"a": "b<", "c": 1.5, "d": true}, Metadata: tenancy.Object(`{"k":[1]}`),
+			}
+		}
+		made, _, err := tenant.CreateProject(background, fields, Idempotency{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		read, err := tenant.Project(background, made.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := gocmp.Diff(string(made.AppendJSON(nil)), string(read.AppendJSON(nil))); diff != "" {
+			t.Error(diff)
+		}
+		want = append(want, string(made.AppendJSON(nil)))
+	}
+	var got []string
+	next, err := tenant.EachProject(background, Page{Limit: 9, Sort: "created_at"}, ProjectFilter{}, func(p *tracking.Project) {
+		got = append(got, string(p.AppendJSON(nil)))
+	})
+	if diff := gocmp.Diff(want, got); diff != "" || next != "" || err != nil {
+		t.Error(diff, next, err)
 	}
 }
