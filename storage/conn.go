@@ -26,8 +26,8 @@ type conn struct {
 // number some hundred; filtered lists make the rest.
 const maxStatements = 1000
 
-func openConn(path, files string, pragmas []string) (*conn, error) {
-	d, err := openDatabase(path, files, pragmas)
+func openConn(path string, pragmas []string) (*conn, error) {
+	d, err := openDatabase(path, pragmas)
 	if err != nil {
 		return nil, classify(err)
 	}

@@ -109,7 +109,7 @@ func TestAQueryWithinAnInterruptedOneFailsWithTheContext(t *testing.T) {
 }
 
 func TestColumnsAreWhatSQLiteSays(t *testing.T) {
-	c, err := openConn(":memory:", systemsOwn, nil)
+	c, err := openConn(":memory:", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -137,7 +137,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if s.schema, err = s.migrate(ctx); err != nil {
 		return err
 	}
-	w, err := s.connectWriter()
+	w, err := s.connect(writerPragmas)
 	if err != nil {
 		return err
 	}
@@ -189,18 +189,10 @@ func (s *Store) connect(pragmas []string) (*conn, error) {
 	return openFile(filepath.Join(s.dir, databaseName), pragmas)
 }
 
-// connectWriter opens the connection that writes, whose log gathers what is written to it.
-func (s *Store) connectWriter() (*conn, error) {
-	if err := registerGathering(); err != nil {
-		return nil, err
-	}
-	return openConn(filepath.Join(s.dir, databaseName), gatheringFiles, slices.Concat(commonPragmas, writerPragmas))
-}
-
 // openFile opens a connection to a database of Maestro, with these pragmas beside those
 // of every connection.
 func openFile(path string, pragmas []string) (*conn, error) {
-	return openConn(path, systemsOwn, slices.Concat(commonPragmas, pragmas))
+	return openConn(path, slices.Concat(commonPragmas, pragmas))
 }
 
 // ensureFile makes an empty file with mode 0600, because SQLite would take the

@@ -75,7 +75,7 @@ func newPortableVerifier(dir string) (*portableVerifier, error) {
 	if err := ensureFile(name); err != nil {
 		return nil, diskError(err)
 	}
-	c, err := openConn(name, systemsOwn, []string{"journal_mode(off)", "synchronous(off)", "locking_mode(exclusive)", "cache_size(-16000)"})
+	c, err := openConn(name, []string{"journal_mode(off)", "synchronous(off)", "locking_mode(exclusive)", "cache_size(-16000)"})
 	if err != nil {
 		return nil, err
 	}

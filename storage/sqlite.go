@@ -41,32 +41,23 @@ type sqliteError struct {
 
 func (e *sqliteError) Error() string { return e.text }
 
-// openDatabase opens the database at path through the file system of that name;
-// SQLite's own where it is empty.
-func openDatabase(path, files string, pragmas []string) (*database, error) {
+func openDatabase(path string, pragmas []string) (*database, error) {
 	d := &database{tls: libc.NewTLS(), signal: libc.NewTLS()}
-	if err := d.open(path, files, pragmas); err != nil {
+	if err := d.open(path, pragmas); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
 	return d, nil
 }
 
-func (d *database) open(path, files string, pragmas []string) error {
+func (d *database) open(path string, pragmas []string) error {
 	name, err := libc.CString(path)
 	if err != nil {
 		return err
 	}
 	defer libc.Xfree(d.tls, name)
-	var system uintptr
-	if files != "" {
-		if system, err = libc.CString(files); err != nil {
-			return err
-		}
-		defer libc.Xfree(d.tls, system)
-	}
 	out := d.allocate(int(unsafe.Sizeof(uintptr(0))))
 	defer libc.Xfree(d.tls, out)
-	rc := sqlite3.Xsqlite3_open_v2(d.tls, name, out, sqlite3.SQLITE_OPEN_READWRITE|sqlite3.SQLITE_OPEN_NOMUTEX, system)
+	rc := sqlite3.Xsqlite3_open_v2(d.tls, name, out, sqlite3.SQLITE_OPEN_READWRITE|sqlite3.SQLITE_OPEN_NOMUTEX, 0)
 	d.handle = *(*uintptr)(pointer(out)) // set even when opening failed
 	if rc != sqlite3.SQLITE_OK {
 		return d.failure(rc)
