@@ -20,7 +20,19 @@ type appender interface {
 	AppendJSON(b []byte) []byte
 }
 
+// buffers are what answers are rendered into.
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 32<<10); return &b }}
+
+// maxKept is the longest buffer that is kept, in bytes: one long answer must not hold
+// its memory for the many short ones that follow.
+const maxKept = 1 << 20
+
+// keepBuffer puts a buffer back among the others.
+func keepBuffer(b *[]byte) {
+	if cap(*b) <= maxKept {
+		buffers.Put(b)
+	}
+}
 
 // jsonFormat reads and writes application/json.
 var jsonFormat = huma.Format{
@@ -62,7 +74,7 @@ var jsonFormat = huma.Format{
 
 // answerJSON writes a whole body, and puts it back among the buffers.
 func answerJSON(w io.Writer, buffer *[]byte) error {
-	defer buffers.Put(buffer)
+	defer keepBuffer(buffer)
 	// What is longer than package http's buffer would go out in chunks, by one
 	// system call more.
 	if answer, ok := w.(http.ResponseWriter); ok {

@@ -39,17 +39,21 @@ func renderList[T any](read func(each func(*T)) (next string, err error)) (*list
 	buffer := buffers.Get().(*[]byte)
 	b := append((*buffer)[:0], listStart...)
 	next, err := read(func(item *T) { b = appendItem(b, item) })
-	page := &list[T]{NextCursor: cursorOrNil(next), rendered: buffer}
-	*buffer = appendListEnd(b, page.NextCursor)
+	*buffer = b
 	if err != nil {
-		buffers.Put(buffer)
+		keepBuffer(buffer)
 		return nil, err
 	}
+	page := &list[T]{NextCursor: cursorOrNil(next), rendered: buffer}
+	*buffer = appendListEnd(b, page.NextCursor)
 	return page, nil
 }
 
 // AppendJSON renders the page with its items' own encoder where they have one.
 func (l *list[T]) AppendJSON(b []byte) []byte {
+	if l.rendered != nil {
+		return append(b, *l.rendered...)
+	}
 	b = append(b, listStart...)
 	for i := range l.Items {
 		b = appendItem(b, &l.Items[i])

@@ -108,7 +108,7 @@ func (t *Tenant) CreateArtifact(ctx context.Context, fields registry.ArtifactFie
 			a = stored.Artifact
 			return err
 		}
-		if err := tx.take(t.scope.Tenant(), artifacts, 1); err != nil {
+		if err := tx.take(t.scope.Tenant(), artifacts, takeArtifacts, 1); err != nil {
 			return err
 		}
 		a = registry.Artifact{ID: id, TenantID: t.scope.Tenant(), ArtifactFields: fields, CreatedBy: t.author(), CreatedAt: tx.Now, UpdatedAt: tx.Now, Revision: 1}

@@ -21,15 +21,16 @@ func (t *Tenant) record(tx *Tx, action audit.Action, object tenancy.ID, changes 
 
 func projectChanges(before, after *tracking.Project) *audit.Changes {
 	c, b, a := audit.Between(before, after)
-	return notedProject(c, b, a, encodeAttributes(b.Attributes), encodeAttributes(a.Attributes))
+	return withProject(c, b, a).Size("attributes", encodeAttributes(b.Attributes), encodeAttributes(a.Attributes))
 }
 
 // createdProject is projectChanges for a new project whose attributes are encoded.
 func createdProject(p *tracking.Project, attributes string) *audit.Changes {
-	return notedProject(audit.Created(), new(tracking.Project), p, encodeAttributes(nil), attributes)
+	return withProject(audit.Created(), new(tracking.Project), p).Size("attributes", encodeAttributes(nil), attributes)
 }
 
-func notedProject(c *audit.Changes, b, a *tracking.Project, attributesBefore, attributesAfter string) *audit.Changes {
+// withProject adds all but the attributes.
+func withProject(c *audit.Changes, b, a *tracking.Project) *audit.Changes {
 	return c.Text("name", b.Name, a.Name).
 		Text("status", string(b.Status), string(a.Status)).
 		TextOrNull("problem_class", b.ProblemClass, a.ProblemClass).
@@ -42,7 +43,6 @@ func notedProject(c *audit.Changes, b, a *tracking.Project, attributesBefore, at
 		FloatOrNull("business_impact", b.BusinessImpact, a.BusinessImpact).
 		FloatOrNull("success_score", b.SuccessScore, a.SuccessScore).
 		Size("description", b.Description, a.Description).
-		Size("attributes", attributesBefore, attributesAfter).
 		Size("metadata", string(b.Metadata), string(a.Metadata))
 }
 

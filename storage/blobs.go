@@ -205,7 +205,7 @@ func (t *Tenant) exchange(tx *Tx, before *storedArtifact, received upload) (free
 		return nil, err
 	}
 	if !held {
-		if err := tx.take(t.scope.Tenant(), bytesHeld, received.size); err != nil {
+		if err := tx.take(t.scope.Tenant(), bytesHeld, takeBytes, received.size); err != nil {
 			return nil, err
 		}
 	}

@@ -5,9 +5,10 @@
 //
 // SQLite has one writer at a time, so Maestro has one writer goroutine. A request
 // hands it a function; it runs the functions that are waiting inside one
-// transaction, a savepoint each, commits once, and only then acknowledges them
-// all. Functions that may run again share savepoints (doAgain). Acknowledged therefore means on disk, and the cost of the disk is shared.
-// Tenants take turns in the queue, so a busy one delays itself.
+// transaction, commits once, and only then acknowledges them all. Acknowledged
+// therefore means on disk, and the cost of the disk is shared. Each function has a
+// savepoint, so that its failure undoes only itself; those that may run again share
+// one (doAgain). Tenants take turns in the queue, so a busy one delays itself.
 //
 // # Readers
 //
@@ -21,7 +22,7 @@
 // Every change that somebody asks for leaves an event, in its transaction. It is one
 // line, the last of the change but for remember:
 //
-//	return t.record(tx, audit.ProjectCreate, p.ID, projectChanges(nil, &p))
+//	return t.record(tx, audit.ProjectUpdate, p.ID, projectChanges(&before, &p))
 //
 // or tx.record where there is no Tenant; installationChain names the trail of what
 // belongs to no tenant. Who asks, from where and in which request is in the context

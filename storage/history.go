@@ -56,20 +56,11 @@ type endedProject struct {
 func ended(s tracking.Status) bool { return s == tracking.Completed || s == tracking.Abandoned }
 
 // projectChanged counts a change of a project for what is learned from projects.
-// It belongs into every transaction that makes, changes or removes one.
+// It belongs into every transaction that changes one or removes it (after is nil);
+// takeProject counts a new one.
 func (t *Tenant) projectChanged(tx *Tx, before, after *tracking.Project) error {
-	_, err := tx.exec(countProjectChange, t.scope.Tenant(), before != nil && ended(before.Status) || after != nil && ended(after.Status))
+	_, err := tx.exec(countProjectChange, t.scope.Tenant(), ended(before.Status) || after != nil && ended(after.Status))
 	return err
-}
-
-// takeProject reserves a new project's place, or answers limit-reached or that the
-// tenant is not there, and counts the change (projectChanged) with the same update.
-func (t *Tenant) takeProject(tx *Tx, p *tracking.Project) error {
-	changed, err := tx.exec(takeProject, t.scope.Tenant(), ended(p.Status))
-	if err != nil || changed == 1 {
-		return err
-	}
-	return tx.noneLeft(t.scope.Tenant(), projects)
 }
 
 // historyChanged counts a change of what belongs to a project: its team, usages

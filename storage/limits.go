@@ -8,29 +8,26 @@ import (
 // resource is something a tenant may hold only so much of.
 type resource struct {
 	name string // in problems and in tenant_use
-	take string // the statement that takes $2 more, if that stays within the limit
-	read string // what is used, and the limit
+	read string // the statement that reads what is used, and the limit
 }
 
-// The statements check and count at once: two requests for the last place are
-// two updates of one row, and the second finds no room.
 var (
-	users     = resource{"users", takeUsers, readUsers}
-	projects  = resource{name: "projects", read: readProjects} // takeProject takes one
-	artifacts = resource{"artifacts", takeArtifacts, readArtifacts}
-	bytesHeld = resource{"storage_bytes", takeBytes, readBytes}
-
-	// recordBytes are of the same limit: what the tenant's records take.
-	recordBytes = resource{"storage_bytes", takeRecords, readBytes}
+	users     = resource{"users", readUsers}
+	projects  = resource{"projects", readProjects}
+	artifacts = resource{"artifacts", readArtifacts}
+	bytesHeld = resource{"storage_bytes", readBytes} // of contents and of records
 )
 
 // pointBytes is about what a point of a metric takes on disk, beside its metadata.
 // What other records take, their triggers say (migrations/00010_records.sql).
 const pointBytes = 40
 
+// The statements check and count at once: two requests for the last place are
+// two updates of one row, and the second finds no room.
 const (
 	takeUsers = `UPDATE tenant_use SET users = users + $2 WHERE tenant_id = $1 AND users + $2 <=
 		(SELECT max_users FROM tenants WHERE id = $1 AND deleted_at IS NULL)`
+	// One project, as a change of the tenant's projects too; $2 is 1 when it has ended.
 	takeProject = `UPDATE tenant_use SET projects = projects + 1, project_changes = project_changes + 1, history_changes = history_changes + $2
 		WHERE tenant_id = $1 AND projects + 1 <= (SELECT max_projects FROM tenants WHERE id = $1 AND deleted_at IS NULL)`
 	takeArtifacts = `UPDATE tenant_use SET artifacts = artifacts + $2 WHERE tenant_id = $1 AND artifacts + $2 <=
@@ -53,20 +50,16 @@ const (
 	countRecords = `UPDATE tenant_use SET record_bytes = record_bytes + $2 WHERE tenant_id = $1`
 )
 
-// take reserves n of a resource for the tenant, or answers limit-reached.
-func (tx *Tx) take(tenant tenancy.ID, r resource, n int64) error {
-	changed, err := tx.exec(r.take, tenant, n)
+// take reserves some of a resource for the tenant by one of the statements above, whose
+// $2 is n. It answers limit-reached when that is more than is left, and not-found when
+// the tenant was deleted since the caller was authenticated.
+func (tx *Tx) take(tenant tenancy.ID, r resource, statement string, n any) error {
+	changed, err := tx.exec(statement, tenant, n)
 	if err != nil || changed == 1 {
 		return err
 	}
-	return tx.noneLeft(tenant, r)
-}
-
-// noneLeft says why a tenant's counter could not be raised: it is at its limit, or the
-// tenant was deleted since the caller was authenticated.
-func (tx *Tx) noneLeft(tenant tenancy.ID, r resource) error {
 	limit := problem.Limit{Resource: r.name}
-	err := tx.queryRow(r.read, []any{tenant}, func(row row) { limit.Current, limit.Limit = row.int(0), row.int(1) })
+	err = tx.queryRow(r.read, []any{tenant}, func(row row) { limit.Current, limit.Limit = row.int(0), row.int(1) })
 	if err != nil {
 		return notFound(err, "tenant")
 	}

@@ -157,7 +157,7 @@ func (t *Tenant) projectStatus(c *conn, id tenancy.ID) (status tracking.Status, 
 // insertBatch inserts the batch's points and brings the summaries of their
 // series up to date.
 func (t *Tenant) insertBatch(tx *Tx, b *batch) error {
-	if err := tx.take(t.scope.Tenant(), recordBytes, b.bytes()); err != nil {
+	if err := tx.take(t.scope.Tenant(), bytesHeld, takeRecords, b.bytes()); err != nil {
 		return err
 	}
 	rows := pointRows{conn: tx.conn}

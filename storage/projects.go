@@ -124,9 +124,8 @@ func (t *Tenant) CreateProject(ctx context.Context, fields tracking.ProjectField
 		return p, false, err
 	}
 	id, attributes := tenancy.NewID(), encodeAttributes(fields.Attributes) // here, and not while others wait
-	err = t.writer.doAgain(ctx, t.scope.Tenant(), func(tx *Tx) error {
-		tx.actFor(t.scope)
-		if request.Key != "" {
+	err = t.writeAgainAs(ctx, t.scope, func(tx *Tx) error {
+		if request.Key != "" { // else take finds out whether the tenant is there
 			if err := t.requireThere(tx); err != nil {
 				return err
 			}
@@ -140,7 +139,7 @@ func (t *Tenant) CreateProject(ctx context.Context, fields tracking.ProjectField
 			}
 		}
 		p = tracking.Project{ID: id, TenantID: t.scope.Tenant(), ProjectFields: fields, CreatedBy: t.author(), CreatedAt: tx.Now, UpdatedAt: tx.Now, Version: 1}
-		if err := t.takeProject(tx, &p); err != nil {
+		if err := tx.take(t.scope.Tenant(), projects, takeProject, ended(p.Status)); err != nil {
 			return err
 		}
 		if err := t.score(tx, nil, &p); err != nil {
@@ -173,18 +172,22 @@ func (t *Tenant) Project(ctx context.Context, id tenancy.ID) (p tracking.Project
 }
 
 func (t *Tenant) project(c *conn, id tenancy.ID) (p tracking.Project, err error) {
-	err = c.queryRow(selectProject, []any{t.scope.Tenant(), id}, func(r row) { p = readProject(r) })
+	err = c.queryRow(selectProject, []any{t.scope.Tenant(), id}, func(r row) { p = readProject(r, &keptTexts, new(projectRoom)) })
 	return p, notFound(err, "project")
 }
 
 // EachProject calls each with the projects of one page, one after the other, and
-// returns the cursor of the next page, or "" at the end. A project is valid during
-// its call only, with all that it leads to: the page costs no allocation a project.
+// returns the cursor of the next page, or "" at the end. When it fails, each may have
+// been called for some of them.
+//
+// A project and all that it leads to is valid during its call only, so that none costs
+// an allocation but for its attributes. A reading connection is taken meanwhile: each
+// must be quick, and must not use the store.
 func (t *Tenant) EachProject(ctx context.Context, page Page, f ProjectFilter, each func(*tracking.Project)) (next string, err error) {
 	var p tracking.Project
 	var room projectRoom
 	return projectList.page(ctx, t.Store, t.scope.Tenant(), page, narrowed{filters: f.conditions(), wide: f.wide()}, func(r row) {
-		p = lendProject(r, &room)
+		p = readProject(r, &lentTexts, &room)
 		each(&p)
 	})
 }
@@ -284,32 +287,31 @@ type projectRoom struct {
 	author                                         tenancy.ID
 }
 
-// lendProject reads a project whose texts are the row's own, and whose optional
-// values lie in room: it is valid until the next step.
-func lendProject(r row, room *projectRoom) tracking.Project {
+// projectTexts is how a project's texts are read.
+type projectTexts struct {
+	text   func(row, int) string
+	object func(row, int) tenancy.Object
+}
+
+var (
+	keptTexts = projectTexts{row.text, row.object}
+	lentTexts = projectTexts{row.lentText, row.lentObject} // valid until the next step
+)
+
+// readProject reads a project whose optional values lie in room.
+func readProject(r row, as *projectTexts, room *projectRoom) tracking.Project {
 	return tracking.Project{
 		ID: r.id(0), TenantID: r.id(1),
 		ProjectFields: tracking.ProjectFields{
-			Name: r.lentText(2), Description: r.lentText(3), ProblemClass: optional(r, 4, row.lentText, &room.class), Status: tracking.Status(r.lentText(5)),
+			Name: as.text(r, 2), Description: as.text(r, 3), ProblemClass: optional(r, 4, as.text, &room.class), Status: tracking.Status(as.text(r, 5)),
 			ComplexityScore: optional(r, 6, row.float, &room.complexity), TeamSize: optional(r, 7, row.int, &room.size),
 			StartDate: optional(r, 8, row.time, &room.start), CompletionDate: optional(r, 9, row.time, &room.completion),
 			ModelPerformance: optional(r, 10, row.float, &room.performance), ComputeCost: optional(r, 11, row.float, &room.cost),
-			BusinessImpact: optional(r, 12, row.float, &room.impact), Attributes: decodeAttributes(r.lentText(13)), Metadata: r.lentObject(14),
+			BusinessImpact: optional(r, 12, row.float, &room.impact), Attributes: decodeAttributes(r.lentText(13)), Metadata: as.object(r, 14),
 		},
 		SuccessScore: optional(r, 15, row.float, &room.success), CreatedBy: optional(r, 16, row.id, &room.author),
 		CreatedAt: r.time(17), UpdatedAt: r.time(18), Version: r.int(19),
 	}
-}
-
-// readProject reads a project to keep.
-func readProject(r row) tracking.Project {
-	p := lendProject(r, new(projectRoom))
-	p.Name, p.Description, p.Status = strings.Clone(p.Name), strings.Clone(p.Description), tracking.Status(strings.Clone(string(p.Status)))
-	if p.ProblemClass != nil {
-		*p.ProblemClass = strings.Clone(*p.ProblemClass)
-	}
-	p.Metadata = slices.Clone(p.Metadata)
-	return p
 }
 
 func encodeAttributes(a tracking.Attributes) string {

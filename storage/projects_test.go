@@ -2,7 +2,6 @@ package storage
 
 import (
 	"cmp"
-	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -258,7 +257,7 @@ func TestListsAgreeWithAModel(t *testing.T) {
 		}
 		var got []tracking.Project
 		for {
-			list, err := tenant.Projects(background, page, filter)
+			list, err := listProjects(tenant, page, filter)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -283,24 +282,24 @@ func TestCursorsBelongToTheirListAndTenant(t *testing.T) {
 		newProject(t, acme, fmt.Sprint("p", i))
 		newProject(t, beta, fmt.Sprint("p", i))
 	}
-	list, err := acme.Projects(background, Page{Limit: 1}, ProjectFilter{})
+	list, err := listProjects(acme, Page{Limit: 1}, ProjectFilter{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	cursor := list.Next
-	_, err = beta.Projects(background, Page{Limit: 1, Cursor: cursor}, ProjectFilter{})
+	_, err = listProjects(beta, Page{Limit: 1, Cursor: cursor}, ProjectFilter{})
 	wantCode(t, err, problem.Malformed)
-	_, err = acme.Projects(background, Page{Limit: 1, Cursor: cursor, Sort: "name"}, ProjectFilter{})
+	_, err = listProjects(acme, Page{Limit: 1, Cursor: cursor, Sort: "name"}, ProjectFilter{})
 	wantCode(t, err, problem.Malformed)
 	for i := range cursor {
 		forged := []byte(cursor)
 		forged[i] ^= 1
-		_, err := acme.Projects(background, Page{Limit: 1, Cursor: string(forged)}, ProjectFilter{})
+		_, err := listProjects(acme, Page{Limit: 1, Cursor: string(forged)}, ProjectFilter{})
 		wantCode(t, err, problem.Malformed)
 	}
-	_, err = acme.Projects(background, Page{Limit: 1, Sort: "name; DROP TABLE projects"}, ProjectFilter{})
+	_, err = listProjects(acme, Page{Limit: 1, Sort: "name; DROP TABLE projects"}, ProjectFilter{})
 	wantCode(t, err, problem.Validation)
-	_, err = acme.Projects(background, Page{Limit: 501}, ProjectFilter{})
+	_, err = listProjects(acme, Page{Limit: 501}, ProjectFilter{})
 	wantCode(t, err, problem.Validation)
 }
 
@@ -322,9 +321,9 @@ func TestAnotherTenantsProjectIsNotFound(t *testing.T) {
 	}
 }
 
-// Projects returns one page of the tenant's projects, to keep.
-func (t *Tenant) Projects(ctx context.Context, page Page, f ProjectFilter) (list List[tracking.Project], err error) {
-	list.Next, err = t.EachProject(ctx, page, f, func(lent *tracking.Project) {
+// listProjects returns one page of the tenant's projects, to keep.
+func listProjects(t *Tenant, page Page, f ProjectFilter) (list List[tracking.Project], err error) {
+	list.Next, err = t.EachProject(background, page, f, func(lent *tracking.Project) {
 		var p tracking.Project
 		if err := json.Unmarshal(lent.AppendJSON(nil), &p); err != nil {
 			panic(err)

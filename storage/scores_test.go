@@ -27,7 +27,7 @@ func finish(t *testing.T, tenant *Tenant, name string, impact, cost float64, day
 // wantScores holds every stored score of a tenant to the formula over all.
 func wantScores(t *testing.T, tenant *Tenant, weights tenancy.SuccessWeights, tolerance float64) {
 	t.Helper()
-	list, err := tenant.Projects(background, Page{Limit: 500}, ProjectFilter{})
+	list, err := listProjects(tenant, Page{Limit: 500}, ProjectFilter{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestAScoreIsExactInItsOwnWriteAndFollowsInOthers(t *testing.T) {
 	if _, err := tenant.UpdateProject(background, last.ID, nil, func(f *tracking.ProjectFields) error { f.BusinessImpact = ptr(99.0); return nil }); err != nil {
 		t.Fatal(err)
 	}
-	list, err := tenant.Projects(background, Page{Limit: 1, Sort: "created_at"}, ProjectFilter{})
+	list, err := listProjects(tenant, Page{Limit: 1, Sort: "created_at"}, ProjectFilter{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -48,6 +48,14 @@ func (s *Store) writeAs(ctx context.Context, scope tenancy.Scope, f func(*Tx) er
 	})
 }
 
+// writeAgainAs is writeAs for an f that may run more than once (writer.doAgain).
+func (s *Store) writeAgainAs(ctx context.Context, scope tenancy.Scope, f func(*Tx) error) error {
+	return s.writer.doAgain(ctx, scope.Tenant(), func(tx *Tx) error {
+		tx.actFor(scope)
+		return f(tx)
+	})
+}
+
 // actFor has what is recorded be by the scope's actor, where no request says who asks.
 func (tx *Tx) actFor(scope tenancy.Scope) {
 	if actor := scope.Actor(); tx.origin == nil && actor.Kind != tenancy.ActorSystem {

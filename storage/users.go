@@ -141,7 +141,7 @@ func (s *Store) CreateUser(ctx context.Context, scope tenancy.Scope, u auth.NewU
 
 // addUser inserts a user within the tenant's limit.
 func (s *Store) addUser(tx *Tx, tenant tenancy.ID, u *auth.NewUser) (auth.User, error) {
-	if err := tx.take(tenant, users, 1); err != nil {
+	if err := tx.take(tenant, users, takeUsers, 1); err != nil {
 		return auth.User{}, err
 	}
 	return s.insertUser(tx, tenant, u)

@@ -23,7 +23,8 @@ const (
 	maxQueuedTenant = 4096
 
 	// maxGroup and maxGroupTime end a transaction, whichever comes first: what
-	// waits behind it waits no longer than that and one commit.
+	// waits behind it waits no longer than that, one commit, and the second run of at
+	// most maxShared writes.
 	maxGroup     = 512
 	maxGroupTime = 5 * time.Millisecond
 
@@ -141,9 +142,12 @@ func (w *writer) do(ctx context.Context, tenant tenancy.ID, f func(*Tx) error) e
 	return w.wait(ctx, &write{tenant: tenant, origin: audit.OriginOf(ctx), run: f})
 }
 
-// doAgain is do for an f that may be run more than once, all that it did being undone
-// in between: it must set whatever it sets outside from the beginning, and return the
-// failure of any statement. It shares a savepoint with others like it.
+// doAgain is do for an f that may share a savepoint with others like it: when one of
+// them fails, each is undone and runs a second time. So f
+//
+//   - does the same again: what it sets outside of the database it sets anew;
+//   - registers hooks through tx alone (OnUndo has run before the second time);
+//   - returns the failure of any statement: what failed must not be committed.
 func (w *writer) doAgain(ctx context.Context, tenant tenancy.ID, f func(*Tx) error) error {
 	return w.wait(ctx, &write{tenant: tenant, origin: audit.OriginOf(ctx), run: f, again: true})
 }
@@ -307,8 +311,7 @@ func (w *writer) attemptAlone(r *write) (broken error) {
 	if w.run(r); r.err != nil {
 		r.tx.undo()
 		if _, undo := w.conn.exec("ROLLBACK TO request"); undo != nil {
-			// SQLite has rolled the whole transaction back: the disk failed.
-			return errors.Join(r.err, undo)
+			return brokenBy(r.err, undo)
 		}
 	}
 	_, err := w.conn.exec("RELEASE request")
@@ -335,11 +338,13 @@ func (w *writer) attemptShared(r *write) (broken error) {
 		return nil
 	}
 	w.careful = carefully
+	failure := r.err
+	r.err = nil
 	for _, s := range slices.Backward(w.shared) {
 		s.tx.undo()
 	}
 	if _, undo := w.conn.exec("ROLLBACK TO request"); undo != nil {
-		return errors.Join(r.err, undo)
+		return brokenBy(failure, undo)
 	}
 	undone := slices.Clone(w.shared)
 	if broken := w.release(); broken != nil {
@@ -351,6 +356,17 @@ func (w *writer) attemptShared(r *write) (broken error) {
 		}
 	}
 	return nil
+}
+
+// brokenBy returns why a transaction cannot go on that SQLite has rolled back by itself
+// when a write failed, as undoing that write alone showed. The others in it are told
+// that the disk failed, if it did; what else the write answers is for its caller.
+func brokenBy(failure, undo error) error {
+	var p *problem.Error
+	if errors.As(failure, &p) && (p.Code == problem.StorageFull || p.Code == problem.Unavailable) {
+		return errors.Join(p, undo)
+	}
+	return undo
 }
 
 // release closes the shared savepoint, if one is open: what ran in it stays.

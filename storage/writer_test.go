@@ -50,6 +50,8 @@ func queueAgain(t *testing.T, s *Store, tenant tenancy.ID, f func(*Tx) error) (r
 	return r.done
 }
 
+var errRefused = problem.New(problem.Conflict, "a secret name exists")
+
 type queueing func(*testing.T, *Store, tenancy.ID, func(*Tx) error) <-chan error
 
 func put(name string) func(*Tx) error {
@@ -136,7 +138,7 @@ func testAFailedWrite(t *testing.T, queue queueing) {
 }
 
 func TestATransactionThatBreaksFailsAllInIt(t *testing.T) {
-	for name, failure := range map[string]error{"unnoticed": nil, "noticed": errors.New("the disk failed")} {
+	for name, failure := range map[string]error{"unnoticed": nil, "noticed": problem.New(problem.StorageFull, "full"), "after a refusal": errRefused} {
 		t.Run(name, func(t *testing.T) { testABrokenTransaction(t, queue, failure) })
 		t.Run(name+", in a savepoint that is shared", func(t *testing.T) { testABrokenTransaction(t, queueAgain, failure) })
 	}
@@ -154,8 +156,15 @@ func testABrokenTransaction(t *testing.T, queue queueing, failure error) {
 		_, err := tx.exec("ROLLBACK") // as SQLite does by itself when the disk fails
 		return errors.Join(err, failure)
 	})
-	if held := release(); held == nil || <-before == nil || <-breaks == nil {
+	held, told, own := release(), <-before, <-breaks
+	if held == nil || told == nil || own == nil {
 		t.Error("acknowledged though the transaction was rolled back")
+	}
+	if errors.Is(told, errRefused) {
+		t.Errorf("another write's refusal is told: %v", told)
+	}
+	if full := problem.CodeOf(failure) == problem.StorageFull; full != (problem.CodeOf(told) == problem.StorageFull) {
+		t.Errorf("the transaction broke with %v; the others are told %v", failure, told)
 	}
 	if has(t, s, "before") {
 		t.Error("refused and there all the same")

@@ -73,10 +73,14 @@ func newEventLoop(ctx context.Context, addr string, clients int, d time.Duration
 	return l, nil
 }
 
+// resolve returns the address of a host and port; no host is this machine.
 func resolve(addr string) (syscall.Sockaddr, error) {
 	tcp, err := net.ResolveTCPAddr("tcp", addr)
 	if err != nil {
 		return nil, err
+	}
+	if tcp.IP == nil {
+		tcp.IP = net.IPv4(127, 0, 0, 1)
 	}
 	if ip := tcp.IP.To4(); ip != nil {
 		return &syscall.SockaddrInet4{Port: tcp.Port, Addr: [4]byte(ip)}, nil

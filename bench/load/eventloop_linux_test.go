@@ -10,10 +10,12 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -276,5 +278,19 @@ func TestHTTPEndsWhenCancelled(t *testing.T) {
 	_, err := HTTP(ctx, addr, 1, time.Hour, always(get))
 	if !errors.Is(err, context.Canceled) || answered.Load() != 10 {
 		t.Errorf("got %v after %d answers, want it cancelled after 10", err, answered.Load())
+	}
+}
+
+// Without a host, it is this machine that is asked, as net.Dial does.
+func TestNoHostIsThisMachine(t *testing.T) {
+	for addr, want := range map[string]syscall.Sockaddr{
+		":80":          &syscall.SockaddrInet4{Port: 80, Addr: [4]byte{127, 0, 0, 1}},
+		"127.0.0.2:80": &syscall.SockaddrInet4{Port: 80, Addr: [4]byte{127, 0, 0, 2}},
+		"[::1]:80":     &syscall.SockaddrInet6{Port: 80, Addr: [16]byte{15: 1}},
+	} {
+		got, err := resolve(addr)
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %v, %v, want %v", addr, got, err, want)
+		}
 	}
 }
