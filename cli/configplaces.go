@@ -121,16 +121,30 @@ func (p places) ofJSON(decoder *json.Decoder, text []byte, path string) {
 	for decoder.More() {
 		below := path // a list's members have no names
 		if opened == json.Delim('{') {
-			before := text[:decoder.InputOffset()]
-			key, err := decoder.Token()
+			key, at, err := jsonKey(decoder, text)
 			if err != nil {
 				return
 			}
-			before = text[:len(before)+bytes.IndexByte(text[len(before):], '"')]
-			below = within(path, fmt.Sprint(key))
-			p.note(below, place{bytes.Count(before, []byte("\n")) + 1, len(before) - bytes.LastIndexByte(before, '\n')})
+			below = within(path, key)
+			p.note(below, at)
 		}
 		p.ofJSON(decoder, text, below)
 	}
 	_, _ = decoder.Token() // what closes it; the text was read before
+}
+
+// jsonKey reads the key that comes next in an object, and finds where it stands.
+func jsonKey(decoder *json.Decoder, text []byte) (key string, at place, err error) {
+	start := int(decoder.InputOffset())
+	token, err := decoder.Token()
+	if err != nil {
+		return "", place{}, err
+	}
+	return fmt.Sprint(token), placeOf(text, start+bytes.IndexByte(text[start:], '"')), nil
+}
+
+// placeOf is where the byte at offset stands.
+func placeOf(text []byte, offset int) place {
+	before := text[:offset]
+	return place{bytes.Count(before, []byte("\n")) + 1, offset - bytes.LastIndexByte(before, '\n')}
 }

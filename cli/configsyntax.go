@@ -28,6 +28,9 @@ func parseConfig(extension string, text []byte) (tree map[string]any, err error)
 		if err = jsonSyntax(decoder.Decode(&tree), text); err == nil {
 			err = oneJSON(decoder, text)
 		}
+		if err == nil {
+			err = repeatedJSON(json.NewDecoder(bytes.NewReader(text)), text)
+		}
 	default:
 		err = errors.New("must end in .toml, .yaml or .json")
 	}
@@ -44,9 +47,9 @@ func tomlSyntax(err error) error {
 	var at *toml.DecodeError
 	if errors.As(err, &at) {
 		line, column := at.Position()
-		return syntaxError("TOML", line, column)
+		return syntaxError("TOML", place{line, column})
 	}
-	return syntaxError("TOML", 0, 0)
+	return syntaxError("TOML", place{})
 }
 
 func yamlSyntax(err error) error {
@@ -55,7 +58,7 @@ func yamlSyntax(err error) error {
 	}
 	var at yaml.Error
 	if !errors.As(err, &at) || at.GetToken() == nil || at.GetToken().Position == nil {
-		return syntaxError("YAML", 0, 0)
+		return syntaxError("YAML", place{})
 	}
 	var unfit *yaml.TypeError
 	var unexpected *yaml.UnexpectedNodeTypeError
@@ -63,7 +66,7 @@ func yamlSyntax(err error) error {
 	if errors.As(err, &unfit) || errors.As(err, &unexpected) {
 		return fmt.Errorf("%s%w", place{position.Line, position.Column}, errNoOptions)
 	}
-	return syntaxError("YAML", position.Line, position.Column)
+	return syntaxError("YAML", place{position.Line, position.Column})
 }
 
 // oneYAML refuses documents behind the first, which nobody would read.
@@ -92,8 +95,34 @@ func oneJSON(decoder *json.Decoder, text []byte) error {
 
 // jsonError says that the byte at offset is wrong.
 func jsonError(text []byte, offset int) error {
-	before := text[:offset]
-	return syntaxError("JSON", bytes.Count(before, []byte("\n"))+1, len(before)-bytes.LastIndexByte(before, '\n'))
+	return syntaxError("JSON", placeOf(text, offset))
+}
+
+// repeatedJSON refuses a key that stands twice in an object, as YAML's and TOML's readers
+// do: encoding/json would take the last without a word.
+func repeatedJSON(decoder *json.Decoder, text []byte) error {
+	opened, err := decoder.Token()
+	if err != nil || opened != json.Delim('{') && opened != json.Delim('[') {
+		return nil //nolint:nilerr // the text was read before
+	}
+	keys := make(map[string]bool)
+	for decoder.More() {
+		if opened == json.Delim('{') {
+			key, at, err := jsonKey(decoder, text)
+			switch {
+			case err != nil:
+				return nil //nolint:nilerr // likewise
+			case keys[key]:
+				return fmt.Errorf("%sa key that its object has already", at)
+			}
+			keys[key] = true
+		}
+		if err := repeatedJSON(decoder, text); err != nil {
+			return err
+		}
+	}
+	_, _ = decoder.Token() // what closes it
+	return nil
 }
 
 func jsonSyntax(err error, text []byte) error {
@@ -108,10 +137,10 @@ func jsonSyntax(err error, text []byte) error {
 	if errors.As(err, &unfit) {
 		return errNoOptions
 	}
-	return syntaxError("JSON", 0, 0) // it ends too early
+	return syntaxError("JSON", place{}) // it ends too early
 }
 
 // syntaxError says where a file is malformed.
-func syntaxError(format string, line, column int) error {
-	return fmt.Errorf("%sno valid %s (what is written there is not repeated: it may be a secret)", place{line, column}, format)
+func syntaxError(format string, at place) error {
+	return fmt.Errorf("%sno valid %s (what is written there is not repeated: it may be a secret)", at, format)
 }
