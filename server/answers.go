@@ -17,8 +17,7 @@ const answerPiece = 256 << 10
 
 // pacedAnswer writes an answer whose client has to keep a pace. Every write, the
 // last one after the handler's end too, has a deadline that moves with what was
-// taken. It stays on the connection, so the next answer sets its own before it
-// writes.
+// taken. Package http lifts it when the answer is out.
 type pacedAnswer struct {
 	http.ResponseWriter
 	connection interface{ SetWriteDeadline(time.Time) error }
@@ -38,9 +37,6 @@ func (s *Server) paced(h http.Handler) http.Handler {
 			return
 		}
 		a := pacedAnswer{ResponseWriter: w, connection: connection, pace: s.answerPace}
-		if r.ContentLength != 0 {
-			_ = connection.SetWriteDeadline(time.Time{}) // of the answer before: who waits for "100 Continue" is told so by the first read
-		}
 		defer a.finish()
 		h.ServeHTTP(&a, r)
 	})
