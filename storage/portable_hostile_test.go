@@ -183,7 +183,7 @@ func TestAForgedTenantFileIsRefused(t *testing.T) {
 		}, "that no artifact has"},
 		{"a content's size", blobTable, func(f *archivedFile) { setMember(t, f, "size_bytes", 1) }, "is not what the list of contents names"},
 		{"a status that is none", "pipeline_runs", replace(`"status":"success"`, `"status":"won"`), "status is none"},
-		{"a number behind the last", "points", func(f *archivedFile) { setMember(t, f, "sequence", 1<<40) }, "sequence number above"},
+		{"a number behind the last", "points", func(f *archivedFile) { setMember(t, f, "sequence", int64(1)<<40) }, "sequence number above"},
 		{"an explanation", "predictions", replace(`"explanation":{`, `"explanation":{"note":1,"x":{},`), "explanation cannot be read"},
 		{"an event that says something else", trailTable, replace(`"action":"project.create"`, `"action":"project.delete"`), "is broken at event"},
 		{"an event of another tenant", trailTable, replace(`"tenant_id":"`+id, `"tenant_id":"`+otherID), "line 1, which is an event of another tenant"},
