@@ -38,7 +38,7 @@ func TestAMalformedFileShowsNothingOfItsSecrets(t *testing.T) {
 		"json, a text":          {"m.json", "\"" + secret + "\"", "must be names of options with their values"},
 		"json, an object":       {"m.json", "{\"metrics_token\": {\"" + secret + "\": 1}}", "a key with metrics_token and more in its name is no option"},
 		"json, twice":           {"m.json", "{\n \"metrics_token\": \"x\",\n \"metrics\\u005ftoken\": \"" + secret + "\"}", "line 3, column 2: a key that its object has already"},
-		"json, key twice":       {"m.json", "{\"secrets\": [{\"" + secret + "\": {}, \"" + secret + "\": 1}]}", "line 1, column 34: a key that its object has already"},
+		"json, key twice":       {"m.json", "{\"secrets\": [{\"" + secret + "\": {}, \"" + secret + "\": 1}]}", "line 1, column 38: a key that its object has already"},
 		"json, stray character": {"m.json", "{\"metrics_token\": \"" + secret[:1] + "\"" + secret[1:] + "}", "line 1, column 22: no valid JSON"},
 	} {
 		path := filepath.Join(t.TempDir(), c.file)
