@@ -29,10 +29,11 @@ func TestAnImportThatIsKilledLeavesNoTenant(t *testing.T) {
 	exportPoints(t, file, points)
 	inStore(t, dir, func(*storage.Store) {}) // makes it
 	killed := 0
+	temp := t.TempDir() // what is killed leaves its temporary files
 	for _, size := range []int64{1, 64 << 10, 256 << 10, 512 << 10, 1 << 20} {
 		var said bytes.Buffer
 		command := exec.Command(self, "import", "tenant", file, "--data", dir) // #nosec G204 -- the test's own program
-		command.Stderr = &said
+		command.Stderr, command.Env = &said, append(os.Environ(), "TMPDIR="+temp)
 		if err := command.Start(); err != nil {
 			t.Fatal(err)
 		}
