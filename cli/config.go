@@ -251,9 +251,16 @@ func readConfigFile(path, dir string) (layer, error) {
 	found, where := layer{}, keyPlaces(filepath.Ext(path), text)
 	var failure ConfigError
 	for _, key := range keys.Keys() {
-		name := strings.NewReplacer("_", "-", ".", "-").Replace(key)
+		name := optionName(key)
 		if !slices.Contains(names, name) {
-			failure.Problems = append(failure.Problems, path+": "+unknownKey(key, name, names, where[key]))
+			failure.Problems = append(failure.Problems, path+": "+unknownKey(key, name, names, where.of(key)))
+			continue
+		}
+		if second, again := where.again(name); again {
+			if _, told := found[name]; !told {
+				failure.Problems = append(failure.Problems, path+": "+second.String()+name+" is set already, in this spelling or another")
+			}
+			found[name] = ""
 			continue
 		}
 		value := keys.Get(key)
@@ -262,7 +269,7 @@ func readConfigFile(path, dir string) (layer, error) {
 			continue
 		}
 		if kind := reflect.TypeOf(value).Kind(); kind == reflect.Slice || kind == reflect.Map {
-			failure.Problems = append(failure.Problems, path+": "+where[key].String()+key+" must be one value, several with commas between where it takes them")
+			failure.Problems = append(failure.Problems, path+": "+where.of(key).String()+key+" must be one value, several with commas between where it takes them")
 			continue
 		}
 		found[name] = fmt.Sprint(value)
@@ -276,6 +283,9 @@ func readConfigFile(path, dir string) (layer, error) {
 	}
 	return found, nil
 }
+
+// optionName is the name of the option that a key sets.
+func optionName(key string) string { return strings.NewReplacer("_", "-", ".", "-").Replace(key) }
 
 // A key is repeated as a slip of an option's name when at most mostEdits of its
 // letters, and at most one in lettersPerEdit, are wrong. More may be a secret.

@@ -2,8 +2,10 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
@@ -23,14 +25,33 @@ func (p place) String() string {
 	return fmt.Sprintf("line %d, column %d: ", p.line, p.column)
 }
 
-// places holds where each key of a file stands, by its path with dots between; where a
-// key is there twice, the first place.
-type places map[string]place
+// places holds where each key of a file stands, in the order of the file, by its path
+// with dots between.
+type places map[string][]place
 
-func (p places) note(path string, at place) {
-	if _, found := p[path]; !found {
-		p[path] = at
+func (p places) note(path string, at place) { p[path] = append(p[path], at) }
+
+// of is where a key stands first.
+func (p places) of(path string) place {
+	if at := p[path]; len(at) > 0 {
+		return at[0]
 	}
+	return place{}
+}
+
+// again is where the option of a name is set for the second time, in whichever spelling.
+func (p places) again(option string) (second place, found bool) {
+	var all []place
+	for path, at := range p {
+		if optionName(path) == option {
+			all = append(all, at...)
+		}
+	}
+	if len(all) < 2 {
+		return place{}, false
+	}
+	slices.SortFunc(all, func(a, b place) int { return cmp.Or(cmp.Compare(a.line, b.line), cmp.Compare(a.column, b.column)) })
+	return all[1], true
 }
 
 // keyPlaces finds the keys of the text of a configuration file, which parseConfig took.

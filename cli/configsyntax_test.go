@@ -101,6 +101,26 @@ func TestAKeyThatMayBeASecretIsNotRepeated(t *testing.T) {
 	}
 }
 
+// TestAnOptionIsSetOnce: of two that contradict each other, neither is taken.
+func TestAnOptionIsSetOnce(t *testing.T) {
+	for name, c := range map[string]struct{ file, text, want string }{
+		"dash and underscore":  {"m.json", "{\"log_level\": \"debug\",\n \"log-level\": \"error\"}", "line 2, column 2: log-level"},
+		"underscore and table": {"m.json", "{\"log_level\": \"debug\", \"log\": {\"level\": \"error\"}}", "line 1, column 32: log-level"},
+		"dot and table":        {"m.json", "{\"log.level\": \"debug\", \"log\": {\"level\": \"error\"}}", "line 1, column 32: log-level"},
+		"of a table in YAML":   {"m.yaml", "log:\n  level: debug\nlog_level: error\n", "line 3, column 1: log-level"},
+		"in TOML":              {"m.toml", "log-level = \"debug\"\n[log]\nlevel = \"error\"\n", "line 3, column 1: log-level"},
+	} {
+		path := filepath.Join(t.TempDir(), c.file)
+		if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := readConfigFile(path, ".")
+		if err == nil || strings.Count(err.Error(), "is set already") != 1 || !strings.Contains(err.Error(), path+": "+c.want+" is set already") {
+			t.Errorf("%s: got %v, want %q in it", name, err, c.want)
+		}
+	}
+}
+
 // TestAValueThatIsNoneIsNotRepeated has secrets in lists, tables and behind the end,
 // where a wrong indent puts them.
 func TestAValueThatIsNoneIsNotRepeated(t *testing.T) {

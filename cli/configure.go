@@ -110,8 +110,9 @@ func OptionsPage() string {
 		"`MAESTRO_NAME_FILE` names, else from the configuration file's `name` (`maestro.toml`, `.yaml` or `.json` in the working directory, or\n" +
 		"`--config`), else the preset. In variables and in the file, hyphens are underscores. Secrets have no flag, because others can see\n" +
 		"the arguments of a process; their values may be references to where they are ([secrets](secrets.md)). A key that no option has is refused:\n" +
-		"with the nearest name where it looks like a slip, else by line and column alone, because it may be a secret. `maestro config check` says everything that\n" +
-		"is wrong at once, `maestro config print` what holds and why.\n\n" +
+		"with the nearest name where it looks like a slip, else by line and column alone, because it may be a secret. So is\n" +
+		"an option that the file sets twice, in whichever spelling. `maestro config check` says everything that is\n" +
+		"wrong at once, `maestro config print` what holds and why.\n\n" +
 		"| option | preset | value | |\n|---|---|---|---|\n")
 	for _, o := range serveOptions {
 		preset, unit := "", o.unit

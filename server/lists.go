@@ -20,6 +20,7 @@ type list[T any] struct {
 	NextCursor *string `json:"next_cursor" doc:"Asks for the next page; null at the end"`
 
 	rendered *[]byte // the whole page, of buffers, in place of Items; nil for none
+	answered bool    // rendered was taken
 }
 
 func newList[T any](l storage.List[T]) *list[T] {
@@ -64,7 +65,11 @@ func (l *list[T]) AppendJSON(b []byte) []byte {
 // takeRendered returns the page that was rendered while it was read, for once: the
 // buffer is the caller's then. It returns nil for any other.
 func (l *list[T]) takeRendered() (buffer *[]byte) {
+	if l.answered {
+		panic("server: a page that is rendered while it is read is answered twice")
+	}
 	buffer, l.rendered = l.rendered, nil
+	l.answered = buffer != nil
 	return buffer
 }
 

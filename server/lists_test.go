@@ -52,6 +52,25 @@ func TestAPageThatIsRenderedAsItIsRead(t *testing.T) {
 	}
 }
 
+// What was rendered is in the answer: there is nothing to answer again, and no page
+// without items is sent in its place.
+func TestAPageIsAnsweredOnce(t *testing.T) {
+	page, err := renderList(func(each func(*tracking.Project)) (string, error) {
+		each(new(tracking.Project))
+		return "", nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	encodeJSON(page)
+	defer func() {
+		if recover() == nil {
+			t.Error("answered twice")
+		}
+	}()
+	t.Errorf("answered twice, with %s", encodeJSON(page))
+}
+
 // One long answer must not hold its memory for all that follow.
 func TestLongBuffersAreNotKept(t *testing.T) {
 	for range 20 { // a pool may drop what it is given

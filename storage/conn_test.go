@@ -159,3 +159,43 @@ func TestColumnsAreWhatSQLiteSays(t *testing.T) {
 		t.Errorf("got %d rows", rows)
 	}
 }
+
+// A statement that is kept while the schema changes has the columns of its next run,
+// and a row that is kept beyond its call has none.
+func TestColumnsAreThoseOfTheRow(t *testing.T) {
+	c, err := openConn(":memory:", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := c.close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	var kept row
+	columns := func() (n int) {
+		if err := c.queryRow("SELECT * FROM t", nil, func(r row) { n, kept = r.s.columns, r }); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	refused := func(i int) (refused bool) {
+		defer func() { refused = recover() != nil }()
+		kept.null(i)
+		return false
+	}
+	for _, step := range []struct {
+		change string
+		want   int
+	}{{"CREATE TABLE t AS SELECT 1 AS a, 2 AS b", 2}, {"ALTER TABLE t DROP COLUMN b", 1}, {"ALTER TABLE t ADD COLUMN c TEXT", 2}} {
+		if _, err := c.exec(step.change); err != nil {
+			t.Fatal(err)
+		}
+		if got := columns(); got != step.want {
+			t.Errorf("after %s a row has %d columns, want %d", step.change, got, step.want)
+		}
+		if !refused(0) {
+			t.Errorf("after %s a row that is over is read", step.change)
+		}
+	}
+}

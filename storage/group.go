@@ -148,17 +148,19 @@ func (w *writer) attemptShared(r *write) (broken error) {
 	}
 	w.shared = append(w.shared, r)
 	if w.run(r); r.err == nil {
+		if w.conn.database.autocommits() {
+			return errRolledBack
+		}
 		return nil
 	}
 	w.careful = carefully
-	failure := r.err
-	r.err = nil
 	for _, s := range slices.Backward(w.shared) {
 		s.tx.undo()
 	}
 	if _, undo := w.conn.exec("ROLLBACK TO request"); undo != nil {
-		return brokenBy(failure, undo)
+		return brokenBy(r.err, undo)
 	}
+	r.err = nil // what it did not find may be there the second time
 	undone := slices.Clone(w.shared)
 	if broken := w.release(); broken != nil {
 		return broken
@@ -179,8 +181,16 @@ func brokenBy(failure, undo error) error {
 	if errors.As(failure, &p) && (p.Code == problem.StorageFull || p.Code == problem.Unavailable) {
 		return errors.Join(p, undo)
 	}
+	var e *sqliteError
+	if errors.As(failure, &e) {
+		return errors.Join(e, undo)
+	}
 	return undo
 }
+
+// errRolledBack says that SQLite rolled the transaction back under a write that did not
+// notice. What ran behind it would be committed one statement at a time.
+var errRolledBack = errors.New("storage: the transaction was rolled back")
 
 // release closes the shared savepoint, if one is open: what ran in it stays.
 func (w *writer) release() error {

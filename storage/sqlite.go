@@ -103,6 +103,9 @@ func (d *database) close() error {
 	return nil
 }
 
+// autocommits says that no transaction is open: each statement is one.
+func (d *database) autocommits() bool { return sqlite3.Xsqlite3_get_autocommit(d.tls, d.handle) != 0 }
+
 // changes returns how many rows the last INSERT, UPDATE or DELETE changed.
 func (d *database) changes() int64 { return sqlite3.Xsqlite3_changes64(d.tls, d.handle) }
 
@@ -198,15 +201,22 @@ func (s *statement) finalize() {
 
 // reset ends the execution, so that the statement can be executed again. The
 // result code repeats the failure of the last step.
-func (s *statement) reset() { sqlite3.Xsqlite3_reset(s.d.tls, s.handle) }
+func (s *statement) reset() {
+	sqlite3.Xsqlite3_reset(s.d.tls, s.handle)
+	s.row = 0
+}
 
 // step runs the statement to its next row, or to its end.
 func (s *statement) step() (row bool, err error) {
 	switch rc := sqlite3.Xsqlite3_step(s.d.tls, s.handle); rc {
 	case sqlite3.SQLITE_ROW:
+		if s.row == 0 { // the first step prepares the statement anew when the schema changed
+			s.columns = int(sqlite3.Xsqlite3_data_count(s.d.tls, s.handle))
+		}
 		s.row = sqlite3.Xsqlite3_column_value(s.d.tls, s.handle, 0)
 		return true, nil
 	case sqlite3.SQLITE_DONE:
+		s.row = 0 // there is none to read
 		return false, nil
 	default:
 		return false, s.d.failure(rc)

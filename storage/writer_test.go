@@ -156,9 +156,16 @@ func testABrokenTransaction(t *testing.T, queue queueing, failure error) {
 		_, err := tx.exec("ROLLBACK") // as SQLite does by itself when the disk fails
 		return errors.Join(err, failure)
 	})
-	held, told, own := release(), <-before, <-breaks
+	behind := queue(t, s, tenancy.ID{1}, put("behind"))
+	held, told, own, next := release(), <-before, <-breaks, <-behind
+	if there := has(t, s, "behind"); next != nil || !there {
+		t.Errorf("the write behind it, which belongs into the next transaction: %v, there: %v", next, there)
+	}
 	if held == nil || told == nil || own == nil {
 		t.Error("acknowledged though the transaction was rolled back")
+	}
+	if failure != nil && !errors.Is(own, failure) {
+		t.Errorf("what the write itself answered is lost: %v", own)
 	}
 	if errors.Is(told, errRefused) {
 		t.Errorf("another write's refusal is told: %v", told)
