@@ -21,12 +21,20 @@ const (
 	hugeLogBytes = 4 * checkpointBytes
 
 	checkpointInterval = 200 * time.Millisecond
+	// restTicks is after how many intervals without a commit the log is copied
+	// however small it is.
+	restTicks = 5
 )
 
 // checkpoints copies the log into the database when it has grown, on a
 // connection of its own so that no writer waits for it. A writer that is never
 // idle would keep ahead of it for ever, so the last few pages are copied by the
 // writer itself, between two transactions.
+//
+// A small log is copied when the writer rests. Readers then take all pages from the
+// mapped database. A page of the log goes through SQLite's page cache, whose mutex all
+// connections share, and where the root of a table is such a page, each of the fifty
+// rows of a list takes it.
 func (s *Store) checkpoints() {
 	c, err := s.connect(writerPragmas)
 	if err != nil {
@@ -36,25 +44,49 @@ func (s *Store) checkpoints() {
 	defer func() { _ = c.close() }() // nothing of it is unwritten
 	tick := time.NewTicker(checkpointInterval)
 	defer tick.Stop()
+	var rest rest
 	for {
 		select {
 		case <-s.stop:
 			return
 		case <-tick.C:
 		}
+		resting := rest.tick(s.writer.stats.Commits.Load())
 		size := s.logSize()
-		if size < checkpointBytes {
+		if size < checkpointBytes && !resting {
 			continue
 		}
 		left, err := s.catchUp(c)
 		if err != nil {
 			s.log.Warn("checkpoint failed", "error", err)
+			rest.done = true // not again before the next commit
 			continue
 		}
-		if left <= finishPages || size >= hugeLogBytes {
+		if left == 0 {
+			rest.done = true
+			s.copies.Add(1)
+		}
+		if size >= checkpointBytes && (left <= finishPages || size >= hugeLogBytes) {
 			s.writer.pause.Store(true)
 		}
 	}
+}
+
+// rest tells when the writer rests and the log has not been copied since.
+type rest struct {
+	commits int64 // the writer's, as last seen
+	ticks   int   // without another
+	done    bool  // the log of so many commits was copied
+}
+
+// tick notes the number of commits and reports whether the log is to be copied.
+func (r *rest) tick(commits int64) bool {
+	if commits != r.commits {
+		*r = rest{commits: commits}
+		return false
+	}
+	r.ticks++
+	return r.ticks >= restTicks && !r.done
 }
 
 // catchUp copies the log, and what was appended meanwhile, as long as less is

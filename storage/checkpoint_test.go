@@ -2,10 +2,99 @@ package storage
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 )
+
+// TestAStoreAtRestReadsFromItsDatabase writes a little and waits: the log must be
+// copied, and then no reader be on it any more, not even one that was at work.
+func TestAStoreAtRestReadsFromItsDatabase(t *testing.T) {
+	s := openStore(t)
+	p := newProject(t, newTenant(t, s, "acme"), "p")
+	busy := make([]*conn, s.count)
+	for i := range busy {
+		busy[i] = <-s.readers
+	}
+	read := func() {
+		t.Helper()
+		for _, c := range busy {
+			if err := c.hold(s.state()); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.queryRow("SELECT count(*) FROM projects", nil, func(row) {}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	read()
+	for limit := time.Now().Add(time.Minute); s.copies.Load() == 0; {
+		if time.Now().After(limit) {
+			t.Fatal("the log was not copied")
+		}
+		time.Sleep(checkpointInterval / 10)
+	}
+	alone := filepath.Join(t.TempDir(), databaseName)
+	content, err := os.ReadFile(filepath.Join(s.dir, databaseName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(alone, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	without, err := openConn(alone, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = without.close() }()
+	found := false
+	if err := without.queryRow("SELECT id FROM projects", nil, func(r row) { found = r.id(0) == p.ID }); err != nil || !found {
+		t.Errorf("the database without its log: got the project %v, %v", found, err)
+	}
+
+	other, err := s.connect([]string{"busy_timeout(0)"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = other.close() }()
+	onLog := func() (busy bool) {
+		t.Helper()
+		// It waits for readers of the log.
+		if err := other.queryRow("PRAGMA wal_checkpoint(RESTART)", nil, func(r row) { busy = r.int(0) != 0 }); err != nil {
+			t.Fatal(err)
+		}
+		return busy
+	}
+	if !onLog() {
+		t.Error("the readers at work were not on the log")
+	}
+	read()
+	if onLog() {
+		t.Error("a reader is still on the log")
+	}
+	for _, c := range busy {
+		s.readers <- c
+	}
+}
+
+func TestRestComesAfterTheLastCommitAndOnce(t *testing.T) {
+	var r rest
+	var got []int
+	commits := []int64{0, 0, 0, 0, 0, 0, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4}
+	for i, n := range commits {
+		if r.tick(n) {
+			got = append(got, i)
+			r.done = i != 15 // that one left something
+		}
+	}
+	// At the start too: a server that was killed leaves a log.
+	if want := []int{4, 15, 16}; !slices.Equal(got, want) {
+		t.Errorf("got rests at %v, want %v", got, want)
+	}
+}
 
 // TestTheLogIsBoundedUnderAWriterThatNeverRests writes some hundred megabytes
 // without a pause, beside readers: the log must begin anew all the same.

@@ -19,7 +19,7 @@ type conn struct {
 	statements map[string]*statement
 
 	holds bool  // a read transaction is open
-	seen  int64 // the number of commits when its last reading began
+	seen  int64 // the store's state when its last reading began
 }
 
 // maxStatements bounds the prepared statements of a connection. The fixed ones
@@ -69,23 +69,23 @@ func (c *conn) prepare(text string) (*statement, error) {
 // is a quarter of a point read (BenchmarkProject). The writer counts a commit
 // before it acknowledges it, so whoever was told of a write sees it.
 
-// see prepares for reading what was committed up to the given count.
-func (c *conn) see(commits int64) error {
-	if c.seen == commits {
-		return c.hold(commits)
+// see prepares for reading what was committed up to the given state.
+func (c *conn) see(state int64) error {
+	if c.seen == state {
+		return c.hold(state)
 	}
 	c.release()
-	c.seen = commits
+	c.seen = state
 	return nil
 }
 
-// hold prepares for reading with one snapshot, no older than the given count.
-func (c *conn) hold(commits int64) error {
-	if c.holds && c.seen == commits {
+// hold prepares for reading with one snapshot, no older than the given state.
+func (c *conn) hold(state int64) error {
+	if c.holds && c.seen == state {
 		return nil
 	}
 	c.release()
-	c.seen = commits
+	c.seen = state
 	if _, err := c.exec("BEGIN"); err != nil {
 		return err
 	}

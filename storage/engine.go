@@ -61,8 +61,9 @@ type Store struct {
 	files   blobFiles
 	writer  *writer
 	readers chan *conn
-	wanted  int // readers
-	count   int // readers that are open
+	wanted  int          // readers
+	count   int          // readers that are open
+	copies  atomic.Int64 // of the whole log into the database
 	now     func() time.Time
 	log     *slog.Logger
 
@@ -242,7 +243,7 @@ func (s *Store) WriterStats() (stats *WriterStats, waiting int) {
 // when it began, or later.
 func (s *Store) read(ctx context.Context, f func(*conn) error) error {
 	return s.onReader(ctx, func(c *conn) error {
-		if err := c.see(s.writer.stats.Commits.Load()); err != nil {
+		if err := c.see(s.state()); err != nil {
 			return err
 		}
 		return f(c)
@@ -252,12 +253,16 @@ func (s *Store) read(ctx context.Context, f func(*conn) error) error {
 // snapshot is read with all of f seeing one state of the database.
 func (s *Store) snapshot(ctx context.Context, f func(*conn) error) error {
 	return s.onReader(ctx, func(c *conn) error {
-		if err := c.hold(s.writer.stats.Commits.Load()); err != nil {
+		if err := c.hold(s.state()); err != nil {
 			return err
 		}
 		return f(c)
 	})
 }
+
+// state numbers what there is to read, and from where: it grows with each commit, and
+// when the log was copied, so that readers leave it.
+func (s *Store) state() int64 { return s.writer.stats.Commits.Load() + s.copies.Load() }
 
 func (s *Store) onReader(ctx context.Context, f func(*conn) error) error {
 	select {
