@@ -43,10 +43,13 @@ func (r *run) columns(table string) (columns []column, err error) {
 		}
 		columns = append(columns, c)
 	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
 	if len(columns) == 0 {
 		return nil, fmt.Errorf("there is no table %s", table)
 	}
-	return columns, rows.Err()
+	return columns, nil
 }
 
 // keepColumns keeps what columns hold, where that is not their default.

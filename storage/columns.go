@@ -19,8 +19,8 @@ import (
 
 // column returns the value of a column of the row that the statement stands on.
 func (s *statement) column(i int) *sqlite3.TMem {
-	if uint(i) >= uint(s.columns) {
-		panic(fmt.Sprintf("storage: no column %d of %d", i, s.columns))
+	if uint(i) >= uint(s.columns) || s.row == 0 {
+		panic(fmt.Sprintf("storage: no column %d of %d, or no row", i, s.columns))
 	}
 	return (*sqlite3.TMem)(pointer(s.row + uintptr(i)*unsafe.Sizeof(sqlite3.TMem{})))
 }
@@ -28,6 +28,7 @@ func (s *statement) column(i int) *sqlite3.TMem {
 func (s *statement) columnNull(i int) bool { return s.column(i).Fflags&sqlite3.MEM_Null != 0 }
 
 func (s *statement) columnType(i int) int32 {
+	_ = s.column(i) // there is one
 	return sqlite3.Xsqlite3_column_type(s.d.tls, s.handle, int32(i))
 }
 

@@ -179,9 +179,9 @@ func TestColumnsAreThoseOfTheRow(t *testing.T) {
 		}
 		return n
 	}
-	refused := func(i int) (refused bool) {
+	refused := func(read func()) (refused bool) {
 		defer func() { refused = recover() != nil }()
-		kept.null(i)
+		read()
 		return false
 	}
 	for _, step := range []struct {
@@ -194,7 +194,7 @@ func TestColumnsAreThoseOfTheRow(t *testing.T) {
 		if got := columns(); got != step.want {
 			t.Errorf("after %s a row has %d columns, want %d", step.change, got, step.want)
 		}
-		if !refused(0) {
+		if !refused(func() { kept.null(0) }) || !refused(func() { kept.value(0) }) {
 			t.Errorf("after %s a row that is over is read", step.change)
 		}
 	}

@@ -58,10 +58,9 @@ func (tx *Tx) take(tenant tenancy.ID, r resource, statement string, n any) error
 	if err != nil || changed == 1 {
 		return err
 	}
-	limit := problem.Limit{Resource: r.name}
-	err = tx.queryRow(r.read, []any{tenant}, func(row row) { limit.Current, limit.Limit = row.int(0), row.int(1) })
+	limit, err := tx.limit(tenant, r)
 	if err != nil {
-		return notFound(err, "tenant")
+		return err
 	}
 	return limitReached(limit)
 }
@@ -69,15 +68,21 @@ func (tx *Tx) take(tenant tenancy.ID, r resource, statement string, n any) error
 // requireRoom answers limit-reached when the tenant's storage is full, for a record
 // that is counted as it is inserted.
 func (tx *Tx) requireRoom(tenant tenancy.ID) error {
-	limit := problem.Limit{Resource: bytesHeld.name}
-	err := tx.queryRow(readBytes, []any{tenant}, func(row row) { limit.Current, limit.Limit = row.int(0), row.int(1) })
-	if err != nil {
-		return notFound(err, "tenant")
-	}
-	if limit.Current < limit.Limit {
-		return nil
+	limit, err := tx.limit(tenant, bytesHeld)
+	if err != nil || limit.Current < limit.Limit {
+		return err
 	}
 	return limitReached(limit)
+}
+
+// limit reads what the tenant uses of a resource, and may use.
+func (tx *Tx) limit(tenant tenancy.ID, r resource) (problem.Limit, error) {
+	limit := problem.Limit{Resource: r.name}
+	err := tx.queryRow(r.read, []any{tenant}, func(row row) { limit.Current, limit.Limit = row.int(0), row.int(1) })
+	if err != nil {
+		return limit, notFound(err, "tenant")
+	}
+	return limit, nil
 }
 
 func limitReached(limit problem.Limit) error {
