@@ -248,7 +248,7 @@ func readConfigFile(path, dir string) (layer, error) {
 	for _, o := range serveOptions {
 		names = append(names, o.name)
 	}
-	found, where := layer{}, keyPlaces(filepath.Ext(path), text)
+	found, where, told := layer{}, keyPlaces(filepath.Ext(path), text), map[string]bool{}
 	var failure ConfigError
 	for _, key := range keys.Keys() {
 		name := optionName(key)
@@ -256,11 +256,12 @@ func readConfigFile(path, dir string) (layer, error) {
 			failure.Problems = append(failure.Problems, path+": "+unknownKey(key, name, names, where.of(key)))
 			continue
 		}
-		if second, again := where.again(name); again {
-			if _, told := found[name]; !told {
+		second, again := where.again(name)
+		if _, set := found[name]; again || set { // not every key of YAML has a place: one that is merged has none
+			if !told[name] {
 				failure.Problems = append(failure.Problems, path+": "+second.String()+name+" is set already, in this spelling or another")
 			}
-			found[name] = ""
+			told[name] = true
 			continue
 		}
 		value := keys.Get(key)

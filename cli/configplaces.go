@@ -82,6 +82,10 @@ func within(path, key string) string {
 // ofYAML notes the keys of a node, whose own path is given.
 func (p places) ofYAML(node ast.Node, path string) {
 	switch n := node.(type) {
+	case *ast.AnchorNode:
+		p.ofYAML(n.Value, path)
+	case *ast.TagNode:
+		p.ofYAML(n.Value, path)
 	case *ast.MappingNode:
 		for _, value := range n.Values {
 			p.ofYAML(value, path)

@@ -108,6 +108,9 @@ func TestAnOptionIsSetOnce(t *testing.T) {
 		"underscore and table": {"m.json", "{\"log_level\": \"debug\", \"log\": {\"level\": \"error\"}}", "line 1, column 32: log-level"},
 		"dot and table":        {"m.json", "{\"log.level\": \"debug\", \"log\": {\"level\": \"error\"}}", "line 1, column 32: log-level"},
 		"of a table in YAML":   {"m.yaml", "log:\n  level: debug\nlog_level: error\n", "line 3, column 1: log-level"},
+		"behind an anchor":     {"m.yaml", "log: &a {level: debug}\nlog_level: error\n", "line 2, column 1: log-level"},
+		"behind a tag":         {"m.yaml", "log: !!map {level: debug}\nlog_level: error\n", "line 2, column 1: log-level"},
+		"merged":               {"m.yaml", "log: &a {level: debug}\n<<: {log_level: error}\n", "log-level"},
 		"in TOML":              {"m.toml", "log-level = \"debug\"\n[log]\nlevel = \"error\"\n", "line 3, column 1: log-level"},
 	} {
 		path := filepath.Join(t.TempDir(), c.file)
