@@ -24,8 +24,9 @@ const (
 	// page that they change was before.
 	maxShared = 64
 
-	// carefully is how many writes get a savepoint of their own after a shared one had
-	// to be undone: where many fail, few are run twice.
+	// carefully is how many writes of a tenant get a savepoint of their own after one of
+	// them had a shared one undone: where many of a tenant fail, few are run twice, and
+	// the other tenants go on sharing.
 	carefully = 512
 )
 
@@ -106,14 +107,26 @@ func (w *writer) transact(first *write, group []*write) []*write {
 // attempt runs one write, so that its failure undoes only itself. It returns why
 // the transaction cannot go on.
 func (w *writer) attempt(r *write) (broken error) {
-	if r.again && w.careful == 0 {
+	if r.again && !w.mustBeAlone(r.tenant) {
 		return w.attemptShared(r)
 	}
-	w.careful = max(w.careful-1, 0)
 	if broken := w.release(); broken != nil {
 		return broken
 	}
 	return w.attemptAlone(r)
+}
+
+// mustBeAlone reports whether a tenant's write may not share because one before it had a
+// shared savepoint undone, and counts it.
+func (w *writer) mustBeAlone(tenant tenancy.ID) bool {
+	left := w.careful[tenant]
+	switch {
+	case left > 1:
+		w.careful[tenant] = left - 1
+	case left == 1:
+		delete(w.careful, tenant)
+	}
+	return left > 0
 }
 
 // attemptAlone runs one write in a savepoint of its own.
@@ -153,7 +166,7 @@ func (w *writer) attemptShared(r *write) (broken error) {
 		}
 		return nil
 	}
-	w.careful = carefully
+	w.careful[r.tenant] = carefully
 	for _, s := range slices.Backward(w.shared) {
 		s.tx.undo()
 	}

@@ -48,8 +48,8 @@ type writer struct {
 	closing bool
 	stopped chan struct{}
 
-	shared  []*write // that ran in the savepoint that is open: none where none is
-	careful int      // how many more writes get a savepoint of their own
+	shared  []*write           // that ran in the savepoint that is open: none where none is
+	careful map[tenancy.ID]int // how many more writes of a tenant, that may share, do not
 
 	gone   func() error          // why nothing may be committed, or nil
 	broken atomic.Pointer[error] // why the last transaction was not committed; nil once one is
@@ -84,7 +84,7 @@ func (s *WriterStats) took(d time.Duration) {
 }
 
 func newWriter(c *conn, now func() time.Time, gone func() error, paused func(*conn)) *writer {
-	w := &writer{conn: c, trail: newTrail(), now: now, gone: gone, paused: paused, stats: new(WriterStats), queues: make(map[tenancy.ID][]*write), stopped: make(chan struct{})}
+	w := &writer{conn: c, trail: newTrail(), now: now, gone: gone, paused: paused, stats: new(WriterStats), queues: make(map[tenancy.ID][]*write), careful: make(map[tenancy.ID]int), stopped: make(chan struct{})}
 	w.wake = sync.NewCond(&w.mu)
 	go w.loop()
 	return w

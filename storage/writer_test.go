@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -218,7 +219,7 @@ func TestFailuresAmongSharedWrites(t *testing.T) {
 			return draw{rapid.IntRange(0, 9).Draw(r, "shares") > 0, rapid.IntRange(0, 30).Draw(r, "fails") == 0}
 		}), 1, 2*maxShared+10).Draw(r, "writes")
 		if err := s.writer.do(background, tenancy.ID{}, func(tx *Tx) error {
-			s.writer.careful = 0
+			clear(s.writer.careful)
 			_, err := tx.exec("DELETE FROM settings WHERE name LIKE 'row %'")
 			return err
 		}); err != nil {
@@ -281,8 +282,8 @@ func TestFailuresAmongSharedWrites(t *testing.T) {
 	})
 }
 
-// Where many fail, few are run twice.
-func TestAfterAFailureWritesDoNotShare(t *testing.T) {
+// Where many of a tenant fail, few are run twice.
+func TestAfterAFailureATenantsWritesDoNotShare(t *testing.T) {
 	s := openStandingStore(t)
 	runs := 0
 	release := hold(t, s)
@@ -306,12 +307,45 @@ func TestAfterAFailureWritesDoNotShare(t *testing.T) {
 	if want := writes + 10; runs != want {
 		t.Errorf("%d writes ran %d times, want %d: the first ten twice", writes, runs, want)
 	}
-	var left int
-	if err := s.writer.do(background, tenancy.ID{1}, func(*Tx) error { left = s.writer.careful; return nil }); err != nil {
+	left := map[tenancy.ID]int{}
+	if err := s.writer.do(background, tenancy.ID{1}, func(*Tx) error { maps.Copy(left, s.writer.careful); return nil }); err != nil {
 		t.Fatal(err)
 	}
-	if want := carefully - (writes - 10) - 1; left != want {
-		t.Errorf("%d more writes run alone, want %d", left, want)
+	if diff := cmp.Diff(map[tenancy.ID]int{{1}: carefully - (writes - 10)}, left); diff != "" {
+		t.Errorf("more writes that run alone:\n%s", diff)
+	}
+}
+
+// One tenant's refusals do not take the shared savepoints from the others.
+func TestATenantsFailuresLeaveTheOthersSharing(t *testing.T) {
+	s := openStandingStore(t)
+	var results []<-chan error
+	release := hold(t, s)
+	for i := range 10 {
+		tenant, refused := tenancy.ID{2}, i == 0
+		if refused {
+			tenant = tenancy.ID{1}
+		}
+		results = append(results, queueAgain(t, s, tenant, func(*Tx) error {
+			if refused {
+				return errors.New("no")
+			}
+			return nil
+		}))
+	}
+	shares := 0
+	results = append(results, queueAgain(t, s, tenancy.ID{2}, func(*Tx) error { shares = len(s.writer.shared); return nil }))
+	if err := release(); err != nil {
+		t.Fatal(err)
+	}
+	for _, result := range results {
+		<-result
+	}
+	if shares < 2 {
+		t.Errorf("a write of another tenant shares a savepoint with %d, itself included", shares)
+	}
+	if n := s.writer.careful[tenancy.ID{1}]; n != carefully {
+		t.Errorf("%d writes of the tenant that was refused run alone, want %d", n, carefully)
 	}
 }
 
