@@ -1379,7 +1379,7 @@ type SystemInfo struct {
 	// Of the database's file, without content
 	DatabaseBytes int64  `json:"database_bytes"`
 	GoVersion     string `json:"go_version"`
-	// Of what is committed and not yet moved into that file
+	// Of the write-ahead log's file; what it holds may be in the database's file already
 	LogBytes int64 `json:"log_bytes"`
 	// Operating system and architecture
 	Platform string `json:"platform"`

@@ -39,7 +39,7 @@ type systemInfo struct {
 	SchemaVersion int64        `json:"schema_version" doc:"Of the database"`
 	Tenants       int64        `json:"tenants"`
 	DatabaseBytes int64        `json:"database_bytes" doc:"Of the database's file, without content"`
-	LogBytes      int64        `json:"log_bytes" doc:"Of what is committed and not yet moved into that file"`
+	LogBytes      int64        `json:"log_bytes" doc:"Of the write-ahead log's file; what it holds may be in the database's file already"`
 	Revocations   int          `json:"revocations" doc:"Sessions and tokens ended whose access tokens have not all expired"`
 	SigningKeys   int          `json:"signing_keys"`
 }

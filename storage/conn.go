@@ -65,7 +65,7 @@ func (c *conn) prepare(text string) (*statement, error) {
 }
 
 // A reader keeps its read transaction open between requests for as long as
-// nothing was committed: taking and releasing the log's lock for every statement
+// nothing was committed and the log was not copied: taking and releasing the log's lock for every statement
 // is a quarter of a point read (BenchmarkProject). The writer counts a commit
 // before it acknowledges it, so whoever was told of a write sees it.
 

@@ -29,7 +29,7 @@ const databaseName = "maestro.db"
 var (
 	commonPragmas = []string{"busy_timeout(10000)", "mmap_size(2147418112)", "trusted_schema(0)", "temp_store(memory)"}
 	writerPragmas = []string{"journal_mode(wal)", "synchronous(full)", "foreign_keys(1)", "cache_size(-16000)",
-		"wal_autocheckpoint(0)", "journal_size_limit(67108864)"}
+		"wal_autocheckpoint(0)", fmt.Sprintf("journal_size_limit(%d)", keptLogBytes)}
 	readerPragmas = []string{"query_only(1)", "cache_size(-2000)"}
 )
 
@@ -63,7 +63,7 @@ type Store struct {
 	readers chan *conn
 	wanted  int          // readers
 	count   int          // readers that are open
-	copies  atomic.Int64 // of the whole log into the database
+	copies  atomic.Int64 // of the whole log into the database, but for the writer's own
 	now     func() time.Time
 	log     *slog.Logger
 

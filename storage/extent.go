@@ -12,7 +12,7 @@ const countTenants = `SELECT count(*) FROM tenants WHERE deleted_at IS NULL`
 type Extent struct {
 	Tenants       int64
 	DatabaseBytes int64 // of the database's file
-	LogBytes      int64 // of what is committed and not yet moved into it
+	LogBytes      int64 // of the write-ahead log's file; what it holds may be copied already
 }
 
 // Extent measures the installation.

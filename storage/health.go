@@ -16,7 +16,7 @@ import (
 const (
 	// LowDisk is how many bytes must be free: less, and the log that the next
 	// checkpoint leaves behind may not fit.
-	LowDisk = 2 * hugeLogBytes / 4
+	LowDisk = keptLogBytes
 
 	// LongQueue is how many writes may wait: a quarter of what is refused at.
 	LongQueue = maxQueued / 4
